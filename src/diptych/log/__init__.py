@@ -1,0 +1,61 @@
+"""The hinge between the panels: recorded events, positions, conditions, the codec, the EventLog protocol. No I/O."""
+
+from diptych.log.bell import Bell
+from diptych.log.catalogue import EventCatalogue, id_text
+from diptych.log.codec import Codec, PlainCodec
+from diptych.log.conditions import Condition, EventQuery, Match, NoneNewer, StreamAt, stream_name, tag
+from diptych.log.events import (
+    BEGINNING,
+    Anchor,
+    Append,
+    Metadata,
+    NewEvent,
+    Outcome,
+    Recorded,
+    RecordedEvent,
+    StoredEvent,
+    from_microseconds,
+    to_microseconds,
+)
+from diptych.log.judge import Facts, Verdicts, judge
+from diptych.log.lane import Lane
+from diptych.log.protocol import PAGE_EVENTS, Boundary, EventLog, Head, Page, RecordPage, StreamEvents
+from diptych.log.token import Token
+
+__all__ = [
+    "BEGINNING",
+    "PAGE_EVENTS",
+    "Anchor",
+    "Append",
+    "Bell",
+    "Boundary",
+    "Codec",
+    "Condition",
+    "EventCatalogue",
+    "EventLog",
+    "EventQuery",
+    "Facts",
+    "Head",
+    "Lane",
+    "Match",
+    "Metadata",
+    "NewEvent",
+    "NoneNewer",
+    "Outcome",
+    "Page",
+    "PlainCodec",
+    "RecordPage",
+    "Recorded",
+    "RecordedEvent",
+    "StoredEvent",
+    "StreamAt",
+    "StreamEvents",
+    "Token",
+    "Verdicts",
+    "from_microseconds",
+    "id_text",
+    "judge",
+    "stream_name",
+    "tag",
+    "to_microseconds",
+]

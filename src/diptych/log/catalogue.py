@@ -1,0 +1,120 @@
+"""The catalogue of a context's events: stored name and schema to class, typed event to stored bytes and back."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from diptych.errors import Malformed, UnreadableEvent
+from diptych.log.codec import Codec, PlainCodec
+from diptych.log.conditions import several, tag
+from diptych.log.events import (
+    Metadata,
+    NewEvent,
+    Recorded,
+    RecordedEvent,
+    StoredEvent,
+    from_microseconds,
+)
+from diptych.messages import Event, Shape, check_id
+
+Decode = Callable[[bytes], Any]
+
+
+class EventCatalogue:
+    """Encodes and decodes the events of a context. Two classes must not share a stored name: the last one wins here.
+
+    `decoders` has, by stored name and schema, the functions from stored bytes to the events.
+    """
+
+    def __init__(self, events: Iterable[type[Event]], codec: Codec | None = None) -> None:
+        self._codec: Codec = codec or PlainCodec()
+        self._plain = isinstance(self._codec, PlainCodec)
+        self._kinds = {kind.__declared__.name: kind for kind in events}
+        self._shapes: dict[type[Event], Shape[Any]] = {kind: Shape(kind) for kind in self._kinds.values()}
+        self.decoders: Mapping[tuple[str, int], Decode] = {
+            (name, kind.__declared__.schema): self._decoder(kind) for name, kind in self._kinds.items()
+        }
+        self._metadata = msgspec.json.Decoder(Metadata).decode
+
+    def __contains__(self, kind: type[Event]) -> bool:
+        return kind in self._shapes
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The stored names of all events here."""
+        return frozenset(self._kinds)
+
+    def encode(self, event: Event, event_id: bytes) -> tuple[NewEvent, Event]:
+        """The event as it will be stored, and as it will be read back. Raises Malformed where it is not valid."""
+        kind = type(event)
+        shape = self._shapes.get(kind)
+        if shape is None:
+            raise Malformed(f"Event {kind.__name__} is not one of this context's")
+        try:
+            stored, data = shape.validated(event)
+            tags = tags_of(stored) if kind.__declared__.tags else ()
+        except Malformed as error:
+            raise Malformed(f"Event {kind.__name__}: {error.detail}", error.path) from None
+        declared = kind.__declared__
+        return NewEvent(declared.name, declared.schema, event_id, tags, self._codec.encode(data)), stored
+
+    def decode(self, stored: StoredEvent | RecordedEvent) -> Event:
+        """The event. Raises UnreadableEvent, naming position, stream, type and reason."""
+        decode = self.decoders.get((stored.type, stored.schema))
+        if decode is None:
+            raise self.unreadable(stored, self._unknown(stored.type, stored.schema))
+        try:
+            event: Event = decode(stored.data)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise self.unreadable(stored, str(error)) from None
+        return event
+
+    def recorded(self, record: RecordedEvent) -> Recorded[Any]:
+        """The event together with its record. Raises UnreadableEvent."""
+        event = self.decode(record)
+        return Recorded(
+            event=event,
+            position=record.position,
+            stream=record.stream,
+            version=record.version,
+            event_id=id_text(record.event_id),
+            recorded_at=from_microseconds(record.recorded_at),
+            tags=record.tags,
+            metadata=self._metadata(record.metadata),
+        )
+
+    @staticmethod
+    def unreadable(stored: StoredEvent | RecordedEvent, reason: str) -> UnreadableEvent:
+        """The error that names this event."""
+        return UnreadableEvent(stored.position, stored.stream, stored.type, reason)
+
+    def _decoder(self, kind: type[Event]) -> Decode:
+        decode_json = msgspec.json.Decoder(kind).decode
+        if self._plain:
+            return decode_json
+        decode_stored = self._codec.decode
+        return lambda data: decode_json(decode_stored(data))
+
+    def _unknown(self, type: str, schema: int) -> str:
+        kind = self._kinds.get(type)
+        if kind is None:
+            return "this context has no event of that stored name"
+        return f"it has schema {schema}, and this context reads schema {kind.__declared__.schema}"
+
+
+def tags_of(event: Event) -> tuple[str, ...]:
+    """The tags of an event, `name:value`, in order of declaration; a list gives one for each item. Raises Malformed."""
+    return tuple(
+        [
+            tag(name, check_id(value, f"$.{name}"))
+            for name in type(event).__declared__.tags
+            for value in several(getattr(event, name))
+        ]
+    )
+
+
+def id_text(event_id: bytes) -> str:
+    """The usual text form of the 16 bytes of a UUID."""
+    digits = event_id.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -1,0 +1,126 @@
+"""Events as the log keeps them: new ones on their way in, recorded ones on their way out, bytes in both."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from diptych.log.conditions import Condition
+from diptych.messages import Event
+
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Where an event comes from. `traceparent` is the W3C trace context of the caller."""
+
+    command_id: str
+    correlation_id: str
+    causation_id: str
+    actor: str | None = None
+    traceparent: str | None = None
+
+
+class NewEvent(NamedTuple):
+    """An event to be appended. `data` is the codec's output, a tag is `name:value`, `event_id` is a UUIDv7."""
+
+    type: str
+    schema: int
+    event_id: bytes
+    tags: tuple[str, ...]
+    data: bytes
+
+
+class Append(NamedTuple):
+    """The events of one command for one stream, kept all or none; `events` may be empty, and the command still counts.
+
+    `fingerprint` is a digest of the command's body, by which a repeated command id is told from a reused one.
+    `metadata` is the JSON of a Metadata.
+    """
+
+    command_id: str
+    fingerprint: bytes
+    stream: str
+    events: Sequence[NewEvent]
+    condition: Condition | None
+    metadata: bytes
+
+
+class Outcome(NamedTuple):
+    """What became of an append that was kept.
+
+    `position` is that of its last event, or of the log's head where it has none; `version` is the stream's after it;
+    `types` are the stored names of its events, in order.
+    """
+
+    command_id: str
+    fingerprint: bytes
+    position: int
+    stream: str
+    version: int
+    types: tuple[str, ...]
+
+
+class RecordedEvent(NamedTuple):
+    """An event as it stands in the log. `recorded_at` is microseconds since 1970 UTC and never falls with position."""
+
+    position: int
+    stream: str
+    version: int
+    type: str
+    schema: int
+    event_id: bytes
+    recorded_at: int
+    tags: tuple[str, ...]
+    data: bytes
+    metadata: bytes
+
+
+class StoredEvent(NamedTuple):
+    """The part of a recorded event that a fold needs."""
+
+    position: int
+    stream: str
+    type: str
+    schema: int
+    data: bytes
+
+
+class Recorded(msgspec.Struct, Generic[E_co], frozen=True, kw_only=True, gc=False):
+    """An event together with its record: where and when it was kept, by whom and why."""
+
+    event: E_co
+    position: int
+    stream: str
+    version: int
+    event_id: str
+    recorded_at: datetime
+    tags: tuple[str, ...]
+    metadata: Metadata
+
+
+class Anchor(NamedTuple):
+    """A position and the id of the event there, by which a log that lost or changed its tail is noticed.
+
+    Position 0 with an empty id stands before the first event.
+    """
+
+    position: int
+    event_id: bytes
+
+
+BEGINNING = Anchor(0, b"")
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Microseconds since 1970 UTC of an aware time, exactly."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(value: int) -> datetime:
+    """The aware UTC time of microseconds since 1970, exactly."""
+    return _EPOCH + timedelta(microseconds=value)

@@ -1,0 +1,90 @@
+"""The judgement of a group of appends: each against the log's facts and against those kept before it in the group.
+
+Pure, and the same for every backend that judges in Python: what a backend reads under its lock comes in as `Facts`,
+what it has to write comes out as `Verdicts`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from diptych.errors import CommandIdReused, Conflict, DiptychError
+from diptych.log.conditions import EventQuery, NoneNewer, StreamAt
+from diptych.log.events import Append, NewEvent, Outcome, RecordedEvent
+
+
+class Facts(NamedTuple):
+    """What the log says, read under its lock.
+
+    `versions` has every stream of the group that exists; `outcomes` every command id of the group that was accepted
+    before; `newest` gives the position of the newest event after a position that fits a query, or None.
+    """
+
+    head: int
+    recorded_at: int
+    versions: Mapping[str, int]
+    outcomes: Mapping[str, Outcome]
+    newest: Callable[[EventQuery, int], int | None]
+
+
+class Verdicts(NamedTuple):
+    """One answer for each append in order, and the rows to write: events and new ledger entries, both in log order."""
+
+    answers: list[Outcome | DiptychError]
+    events: list[RecordedEvent]
+    outcomes: list[Outcome]
+
+
+def judge(group: Sequence[Append], facts: Facts, now: int) -> Verdicts:
+    """Judges each append of the group in turn. `now` is microseconds since 1970; the log's time never falls."""
+    recorded_at = max(facts.recorded_at, now)
+    versions = dict(facts.versions)
+    accepted = dict(facts.outcomes)
+    answers: list[Outcome | DiptychError] = []
+    events: list[RecordedEvent] = []
+    outcomes: list[Outcome] = []
+    position = facts.head
+    for append in group:
+        command_id, fingerprint, stream, new_events, condition, metadata = append
+        if (earlier := accepted.get(command_id)) is not None:
+            same = earlier.fingerprint == fingerprint
+            answers.append(earlier if same else CommandIdReused(command_id))
+            continue
+        version = versions.get(stream, 0)
+        if condition is not None and (conflict := _conflict(append, version, facts, events)) is not None:
+            answers.append(conflict)
+            continue
+        event: NewEvent
+        for event in new_events:
+            position += 1
+            version += 1
+            type_, schema, event_id, tags, data = event
+            events.append(
+                RecordedEvent(position, stream, version, type_, schema, event_id, recorded_at, tags, data, metadata)
+            )
+        versions[stream] = version
+        outcome = Outcome(
+            command_id, fingerprint, position, stream, version, tuple([event.type for event in new_events])
+        )
+        accepted[command_id] = outcome
+        outcomes.append(outcome)
+        answers.append(outcome)
+    return Verdicts(answers, events, outcomes)
+
+
+def _conflict(append: Append, version: int, facts: Facts, pending: Sequence[RecordedEvent]) -> Conflict | None:
+    match append.condition:
+        case StreamAt(expected) if expected != version:
+            return Conflict(
+                f"stream {append.stream!r} at version {expected}", f"version {version}" if version else "no such stream"
+            )
+        case NoneNewer(query, after):
+            newest = next(
+                (event.position for event in reversed(pending) if query.accepts(event.type, event.tags)), None
+            )
+            if newest is None:
+                newest = facts.newest(query, after)
+            if newest is not None:
+                return Conflict(f"no newer event in the boundary after position {after}", f"one at position {newest}")
+        case _:
+            pass
+    return None

@@ -1,0 +1,80 @@
+"""Group commit: while one commit is in flight, waiting appends gather; the next commit carries all of them.
+
+Nothing waits for a timer: a commit starts as soon as the one before it has ended, with whatever is there by then.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from diptych.errors import DiptychError, Unavailable
+from diptych.log.events import Append, Outcome
+
+Commit = Callable[[Sequence[Append]], Awaitable[Sequence[Outcome | DiptychError]]]
+
+GROUP_APPENDS = 512
+"""Appends that one commit carries at most."""
+
+GROUP_BYTES = 8 * 1024 * 1024
+"""Bytes of event data after which a group is full."""
+
+QUEUE_APPENDS = 10_000
+"""Appends that may wait; one more is refused, so that memory stays bounded when the disk does not keep up."""
+
+
+class Lane:
+    """The one way into a log from this process: appends are committed in groups, in order of arrival.
+
+    A caller that is cancelled while it waits may still find its append kept: the command id tells.
+    """
+
+    def __init__(self, commit: Commit) -> None:
+        self._commit = commit
+        self._waiting: deque[tuple[Append, asyncio.Future[Outcome]]] = deque()
+        self._running: asyncio.Task[None] | None = None
+
+    async def append(self, append: Append) -> Outcome:
+        """Commits the append with others. Raises what the commit answers for it, or Unavailable: too many wait."""
+        if len(self._waiting) >= QUEUE_APPENDS:
+            raise Unavailable(f"{QUEUE_APPENDS} appends are waiting for the log already; try again later.")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Outcome] = loop.create_future()
+        self._waiting.append((append, answer))
+        if self._running is None:
+            self._running = loop.create_task(self._run())
+        return await answer
+
+    async def close(self) -> None:
+        """Waits until everything that was taken in is answered."""
+        if self._running is not None:
+            await asyncio.wait([self._running])
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                group = self._next_group()
+                try:
+                    answers = await self._commit([append for append, _ in group])
+                except DiptychError as error:
+                    answers = [error] * len(group)
+                except Exception as error:  # noqa: BLE001 - whatever it is, every caller has to hear of it
+                    answers = [Unavailable(f"The commit failed: {error!r}")] * len(group)
+                for (_, future), answer in zip(group, answers, strict=True):
+                    if future.done():
+                        continue
+                    if isinstance(answer, Outcome):
+                        future.set_result(answer)
+                    else:
+                        future.set_exception(answer)
+        finally:
+            self._running = None
+
+    def _next_group(self) -> list[tuple[Append, asyncio.Future[Outcome]]]:
+        group: list[tuple[Append, asyncio.Future[Outcome]]] = []
+        size = 0
+        while self._waiting and len(group) < GROUP_APPENDS and size < GROUP_BYTES:
+            item = self._waiting.popleft()
+            group.append(item)
+            for event in item[0].events:
+                size += len(event.data)
+        return group
