@@ -1,0 +1,10 @@
+"""The left panel: commands are validated, decided by aggregates, and their events kept under a condition. No I/O."""
+
+from diptych.write.aggregate import Aggregate
+from diptych.write.execute import Envelope, Surroundings, WriteSide
+from diptych.write.ids import uuid7
+from diptych.write.moment import Moment
+from diptych.write.receipt import Receipt
+from diptych.write.rules import AggregateRules
+
+__all__ = ["Aggregate", "AggregateRules", "Envelope", "Moment", "Receipt", "Surroundings", "WriteSide", "uuid7"]
