@@ -1,0 +1,50 @@
+"""The right panel: projections fold the log into views, and queries are answered from them, as fresh as asked.
+
+No I/O: logs and read stores come in as protocols.
+"""
+
+from diptych.read.filters import Filter, between, ge, gt, le, lt, one_of, prefix
+from diptych.read.fold import Fold, FoldRules, Poison
+from diptych.read.projection import Projection
+from diptych.read.projector import Projector
+from diptych.read.queries import ASK_TIMEOUT, Answer, Lag, QueryHandler, QuerySide
+from diptych.read.shape import Column, Key, Kind, Scale, ViewShape
+from diptych.read.store import Checkpoint, Failure, Order, Selector, Snapshot, Superseded, ViewStore
+from diptych.read.views import Page, Rows, Selection, Views
+
+__all__ = [
+    "ASK_TIMEOUT",
+    "Answer",
+    "Checkpoint",
+    "Column",
+    "Failure",
+    "Filter",
+    "Fold",
+    "FoldRules",
+    "Key",
+    "Kind",
+    "Lag",
+    "Order",
+    "Page",
+    "Poison",
+    "Projection",
+    "Projector",
+    "QueryHandler",
+    "QuerySide",
+    "Rows",
+    "Scale",
+    "Selection",
+    "Selector",
+    "Snapshot",
+    "Superseded",
+    "ViewShape",
+    "ViewStore",
+    "Views",
+    "between",
+    "ge",
+    "gt",
+    "le",
+    "lt",
+    "one_of",
+    "prefix",
+]

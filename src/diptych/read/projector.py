@@ -1,0 +1,118 @@
+"""The running thing that applies a projection: page by page while it is behind, woken by the log when it is not.
+
+Cost is per page and per changed row: a page of events is read, the rows that it touches are loaded in one call, folded
+in memory, and written with the checkpoint in one transaction.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from diptych.log import PAGE_EVENTS, Anchor, EventLog, Page, RecordedEvent, RecordPage, StoredEvent
+from diptych.read.fold import Fold, Poison
+from diptych.read.store import Checkpoint, Failure, ViewStore
+
+log = logging.getLogger(__name__)
+
+Events = Sequence[StoredEvent | RecordedEvent]
+
+IDLE = timedelta(seconds=1)
+"""How long a projector waits for news before it looks again by itself."""
+
+RETRY_FIRST = timedelta(milliseconds=100)
+RETRY_MOST = timedelta(seconds=30)
+"""Waits before an event or a store that failed is tried again: doubled from the first to the most."""
+
+
+class Halted(Exception):
+    """The projection stands still at an event; why is kept with its checkpoint."""
+
+
+class Projector:
+    """Applies one projection's events to its view, exactly once in effect, however many try to."""
+
+    def __init__(self, fold: Fold[Any], log: EventLog, views: ViewStore, page_events: int = PAGE_EVENTS) -> None:
+        self._fold = fold
+        self._shape = fold.shape
+        self._log = log
+        self._views = views
+        self._page_events = page_events
+
+    async def prepare(self) -> Checkpoint:
+        """Makes the view ready. Raises Unavailable."""
+        return await self._views.prepare(self._shape, self._log.log_id)
+
+    async def run(self) -> None:
+        """Applies events until it is cancelled, whatever fails: a failure is kept where queries see it, and retried."""
+        wait = RETRY_FIRST
+        while True:
+            try:
+                checkpoint = await self.prepare()
+                await self._check_history(checkpoint)
+                while True:
+                    checkpoint = await self.step(checkpoint)
+                    wait = RETRY_FIRST
+            except Exception as error:  # noqa: BLE001 - one broken projection must not take the others with it
+                log.warning("projection %s waits %s s: %s", self._shape.name, wait.total_seconds(), error)
+            await asyncio.sleep(wait.total_seconds())
+            wait = min(wait * 2, RETRY_MOST)
+
+    async def step(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Applies the next page, or waits a while for one.
+
+        Raises Halted for an event that cannot be applied, after everything before it is applied and the failure kept.
+        """
+        page = await self._read(checkpoint.position)
+        if page.upto.position <= checkpoint.position:
+            await self._log.wait_past(checkpoint.position, IDLE)
+            return checkpoint
+        try:
+            return await self._apply(page.events, checkpoint, page.upto)
+        except Poison as poison:
+            before = [event for event in page.events if event.position < poison.position]
+            checkpoint = await self._apply(before, checkpoint, await self._anchor(poison.position - 1))
+            raise await self._halt(checkpoint, poison.position, poison.reason) from poison
+        except ValueError:
+            return await self._apply_singly(page, checkpoint)
+
+    async def _read(self, after: int) -> Page | RecordPage:
+        read = self._log.read_records if self._fold.wants_records else self._log.read
+        return await read(after, self._page_events, self._fold.types)
+
+    async def _apply(self, events: Events, checkpoint: Checkpoint, upto: Anchor) -> Checkpoint:
+        steps = self._fold.plan(events)
+        rows = await self._views.load(self._shape, {key for _, _, _, key in steps}) if steps else {}
+        changes = self._fold.apply(steps, rows)
+        return await self._views.commit(self._shape, changes, checkpoint, upto)
+
+    async def _apply_singly(self, page: Page | RecordPage, checkpoint: Checkpoint) -> Checkpoint:
+        """Finds the event whose row the store cannot hold: all of a page's rows are written at once."""
+        for event in page.events:
+            try:
+                checkpoint = await self._apply([event], checkpoint, await self._anchor(event.position))
+            except (Poison, ValueError) as error:
+                raise await self._halt(checkpoint, event.position, str(error)) from error
+        return checkpoint
+
+    async def _halt(self, checkpoint: Checkpoint, position: int, reason: str) -> Halted:
+        known = checkpoint.failure
+        if known is None or (known.position, known.reason) != (position, reason):
+            failure = Failure(position, reason, datetime.now(UTC).isoformat(timespec="seconds"))
+            await self._views.record_failure(self._shape, checkpoint, failure)
+        return Halted(f"projection {self._shape.name} stands still at event {position}: {reason}")
+
+    async def _anchor(self, position: int) -> Anchor:
+        anchor = await self._log.anchor(position)
+        if anchor is None:
+            raise Halted(f"the log has no event {position} any more")
+        return anchor
+
+    async def _check_history(self, checkpoint: Checkpoint) -> None:
+        if await self._log.anchor(checkpoint.position) != checkpoint.anchor:
+            reason = (
+                "the log holds another event there than the view has applied: it was restored or has lost its end; "
+                "begin the view anew"
+            )
+            raise await self._halt(checkpoint, checkpoint.position, reason)

@@ -1,0 +1,169 @@
+"""Answers queries, as fresh as they are asked to be.
+
+A query runs under one snapshot. Where a view that it reads has not reached the token there, the snapshot is given up,
+the view waited for, and the query run again: it changes nothing, so it may.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from diptych.errors import Malformed, NotCaughtUp, NotFound, TimedOut
+from diptych.log import EventLog, Head, Token, from_microseconds
+from diptych.messages import Query, Shape, View
+from diptych.messages.words import did_you_mean
+from diptych.read.shape import ViewShape
+from diptych.read.store import Checkpoint, ViewStore
+from diptych.read.views import Behind, Views
+
+R = TypeVar("R")
+
+QueryFunction = Callable[[Any, Views], Awaitable[Any]]
+
+ASK_TIMEOUT = timedelta(seconds=5)
+"""How long a query may take, waiting included, unless asked for otherwise."""
+
+
+class Lag(NamedTuple):
+    """By how much an answer trails the log: events, and the age of the oldest of them."""
+
+    events: int
+    time: timedelta
+
+
+class Answer(NamedTuple, Generic[R]):
+    """A query's result with its circumstances. `position` is the log position that the answer holds everything up to.
+
+    `stale` says that the answer does not have the token it was asked for: only a lenient query is answered so.
+    """
+
+    value: R
+    position: int
+    lag: Lag
+    stale: bool
+
+
+class QueryHandler(NamedTuple):
+    """How queries of one type are answered."""
+
+    query: type[Query[Any]]
+    function: QueryFunction
+    shape: Shape[Any]
+
+
+class QuerySide:
+    """The right panel: the queries of a context over its views."""
+
+    def __init__(
+        self,
+        handlers: Iterable[QueryHandler],
+        shapes: Mapping[type[View], ViewShape[Any]],
+        log: EventLog,
+        store: ViewStore,
+    ) -> None:
+        self._handlers = {handler.query: handler for handler in handlers}
+        self._shapes = shapes
+        self._log = log
+        self._store = store
+        self._reads: dict[type[Query[Any]], frozenset[ViewShape[Any]]] = {}
+
+    async def ask(self, query: Query[R], after: Token | None, timeout: timedelta) -> R:
+        """The result, never older than the token.
+
+        Raises Malformed (the query, or a token of another log), NotFound (no such query), NotCaughtUp, TimedOut,
+        Unavailable.
+        """
+        handler, valid = self._handler(query)
+        wanted = await self._wanted(after)
+        value: R = (await self._fresh(handler, valid, wanted, timeout))[0]
+        return value
+
+    async def answer(self, query: Query[R], after: Token | None, timeout: timedelta, *, lenient: bool) -> Answer[R]:
+        """As `ask`, with the circumstances; a lenient query is answered with what there is when the time is over."""
+        handler, valid = self._handler(query)
+        wanted = await self._wanted(after)
+        stale = False
+        try:
+            value, seen = await self._fresh(handler, valid, wanted, timeout)
+        except NotCaughtUp:
+            if not lenient:
+                raise
+            value, seen = await self._fresh(handler, valid, 0, timeout)
+            stale = True
+        head = await self._log.head()
+        position = min([checkpoint.position for checkpoint in seen.values()], default=head.position)
+        return Answer(value, position, await self._lag(position, head), stale)
+
+    async def caught_up(self, after: Token, timeout: timedelta) -> None:
+        """Waits until every view has reached the token. Raises NotCaughtUp, Malformed."""
+        wanted = await self._wanted(after)
+        deadline = asyncio.get_running_loop().time() + timeout.total_seconds()
+        for shape in self._shapes.values():
+            while True:
+                async with self._store.snapshot() as snapshot:
+                    checkpoint = await snapshot.checkpoint(shape)
+                if checkpoint.position >= wanted:
+                    break
+                await self._wait(shape, checkpoint, wanted, deadline)
+
+    def _handler(self, query: Query[Any]) -> tuple[QueryHandler, Any]:
+        handler = self._handlers.get(type(query))
+        if handler is None:
+            name = type(query).__name__
+            known = [kind.__name__ for kind in self._handlers]
+            raise NotFound(f"This context does not answer {name}{did_you_mean(name, known)}")
+        return handler, handler.shape.validated(query)[0]
+
+    async def _wanted(self, after: Token | None) -> int:
+        if after is None:
+            return 0
+        if after.log_id != self._log.log_id:
+            raise Malformed(f"Token {str(after)!r} is from another log than this one ({self._log.log_id})")
+        head = await self._log.head()
+        if after.position > head.position:
+            reason = (
+                f"the token is ahead of the log, which ends at {head.position}: the log lost its end, or it was forged"
+            )
+            raise NotCaughtUp("(all)", head.position, after.position, reason)
+        return after.position
+
+    async def _fresh(
+        self, handler: QueryHandler, query: Query[Any], wanted: int, timeout: timedelta
+    ) -> tuple[Any, Mapping[ViewShape[Any], Checkpoint]]:
+        deadline = asyncio.get_running_loop().time() + timeout.total_seconds()
+        for shape in self._reads.get(handler.query, ()) if wanted else ():
+            await self._store.reached(shape, wanted, timeout)  # saves running the query in vain; the snapshot decides
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline), self._store.snapshot() as snapshot:
+                    views = Views(snapshot, self._shapes, wanted)
+                    value = await handler.function(query, views)
+            except Behind as error:
+                behind: Behind | None = error
+            except TimeoutError:
+                raise TimedOut(f"Query {handler.query.__declared__.name}", timeout) from None
+            else:
+                behind = views.behind
+                if behind is None:
+                    self._reads[handler.query] = frozenset(views.seen)
+                    return value, views.seen
+            assert behind is not None  # noqa: S101 - either raised or noted
+            await self._wait(behind.shape, behind.checkpoint, wanted, deadline)
+
+    async def _wait(self, shape: ViewShape[Any], checkpoint: Checkpoint, wanted: int, deadline: float) -> None:
+        left = deadline - asyncio.get_running_loop().time()
+        if checkpoint.failure is not None:
+            failed = checkpoint.failure
+            reason = f"it stands still at event {failed.position} since {failed.since}: {failed.reason}"
+            raise NotCaughtUp(shape.name, checkpoint.position, wanted, reason)
+        if left <= 0:
+            raise NotCaughtUp(shape.name, checkpoint.position, wanted, "it is lagging; ask again, or allow more time")
+        await self._store.reached(shape, wanted, timedelta(seconds=left))
+
+    async def _lag(self, position: int, head: Head) -> Lag:
+        if position >= head.position:
+            return Lag(0, timedelta(0))
+        oldest = await self._log.recorded_at(position + 1)
+        age = datetime.now(UTC) - from_microseconds(oldest) if oldest is not None else timedelta(0)
+        return Lag(head.position - position, max(age, timedelta(0)))

@@ -1,0 +1,198 @@
+"""What a query handler reads from: typed rows of views, all under one snapshot, read-only by force of the database."""
+
+from collections.abc import Generator, Iterable, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from diptych.errors import Malformed, NotFound
+from diptych.messages import View, convert
+from diptych.messages.values import check_anything
+from diptych.messages.words import did_you_mean
+from diptych.read.cursor import read_cursor, write_cursor
+from diptych.read.filters import Between, Compared, Filter, OneOf, Prefix, as_filter
+from diptych.read.shape import ORDERED, SUMMABLE, Column, Key, Kind, ViewShape
+from diptych.read.store import Checkpoint, Order, Selector, Snapshot
+
+V = TypeVar("V", bound=View)
+
+MAX_ROWS = 10_000
+"""Rows that a selection without a limit may give; more is TooLarge, never cut off in silence."""
+
+
+class Behind(Exception):
+    """A view that the query reads does not have the wanted position in this snapshot."""
+
+    def __init__(self, shape: ViewShape[Any], checkpoint: Checkpoint) -> None:
+        super().__init__(shape.name)
+        self.shape = shape
+        self.checkpoint = checkpoint
+
+
+class Page(NamedTuple, Generic[V]):
+    """Rows in order, and the cursor of the next page; None after the last."""
+
+    items: list[V]
+    cursor: str | None
+
+
+class Views:
+    """All views of a context, under one snapshot. `views[OrderSummary]` gives the rows of one."""
+
+    def __init__(self, snapshot: Snapshot, shapes: Mapping[type[View], ViewShape[Any]], wanted: int) -> None:
+        self._snapshot = snapshot
+        self._shapes = shapes
+        self._wanted = wanted
+        self.seen: dict[ViewShape[Any], Checkpoint] = {}
+        self.behind: Behind | None = None
+
+    def __getitem__(self, view: type[V]) -> "Rows[V]":
+        shape = self._shapes.get(view)
+        if shape is None:
+            known = [kind.__name__ for kind in self._shapes]
+            raise NotFound(f"No projection of this context fills {view.__name__}{did_you_mean(view.__name__, known)}")
+        return Rows(self, shape)
+
+    async def sql(self, statement: str, **binds: object) -> list[dict[str, Any]]:
+        """Rows of one SELECT in the store's own SQL, as dicts of what the store holds; `:name` binds a value.
+
+        A view's table has the view's stored name. On SQLite a Decimal is an integer of its last digit (with a scale of
+        2: cents), a time is ISO text in UTC; `decimal(value, scale)` gives a Decimal's exact text. Raises Malformed for
+        SQL that does not run, Forbidden for anything but reading, TooLarge for more than 10,000 rows.
+        """
+        for shape in self._shapes.values():
+            await self.admit(shape)
+        return await self._snapshot.sql(statement, binds)
+
+    async def admit(self, shape: ViewShape[Any]) -> Snapshot:
+        """The snapshot, once the view is known to be fresh enough in it. Raises Behind."""
+        if shape not in self.seen:
+            checkpoint = await self._snapshot.checkpoint(shape)
+            if checkpoint.position < self._wanted:
+                self.behind = Behind(shape, checkpoint)
+                raise self.behind
+            self.seen[shape] = checkpoint
+        return self._snapshot
+
+
+class Selection(Generic[V]):
+    """Some rows of a view: narrowed, ordered and limited step by step, then awaited. Never changed in place."""
+
+    def __init__(self, views: Views, shape: ViewShape[V], selector: Selector) -> None:
+        self._views = views
+        self._shape = shape
+        self._selector = selector
+
+    def where(self, **conditions: object) -> "Selection[V]":
+        """Rows whose fields equal the values, or fit the filters: ge, gt, le, lt, between, one_of, prefix.
+
+        Raises NotFound for an unknown field, Malformed for a value that is not of the field's type.
+        """
+        added = tuple([(name, _typed(self._shape.column(name), value)) for name, value in conditions.items()])
+        return self._with(self._selector._replace(filters=self._selector.filters + added))
+
+    def order_by(self, *fields: str) -> "Selection[V]":
+        """Ordered by these fields, a leading `-` for descending; rows that are equal in them, by key."""
+        return self._with(self._selector._replace(order=tuple([_order(self._shape, field) for field in fields])))
+
+    def limit(self, rows: int) -> "Selection[V]":
+        """At most this many rows."""
+        if rows < 0:
+            raise Malformed(f"Expected a limit of 0 or more, got {rows}")
+        return self._with(self._selector._replace(limit=rows))
+
+    def __await__(self) -> Generator[Any, None, list[V]]:
+        return self._rows().__await__()
+
+    async def page(self, size: int, cursor: str | None = None) -> Page[V]:
+        """The page after the cursor; the first without one. A late page costs what the first does.
+
+        Raises Malformed for a cursor of another question, or one that was changed.
+        """
+        if size < 1:
+            raise Malformed(f"Expected a page of 1 row or more, got {size}")
+        total = self._totally_ordered()
+        after = None if cursor is None else read_cursor(self._shape, total, cursor)
+        snapshot = await self._views.admit(self._shape)
+        rows = await snapshot.select(self._shape, total._replace(limit=size + 1, after=after))
+        if len(rows) <= size:
+            return Page(rows, None)
+        last = [getattr(rows[size - 1], order.field) for order in total.order]
+        return Page(rows[:size], write_cursor(self._shape, total, last))
+
+    async def count(self) -> int:
+        """How many rows there are."""
+        snapshot = await self._views.admit(self._shape)
+        return await snapshot.count(self._shape, self._selector)
+
+    async def sum(self, field: str) -> Any:
+        """The exact sum of a field, in the field's type; zero over no rows. Raises Malformed if it is not a number."""
+        column = self._shape.column(field)
+        if column.kind not in SUMMABLE:
+            raise Malformed(f"{self._shape.name}.{field} is not a number and has no sum")
+        snapshot = await self._views.admit(self._shape)
+        return await snapshot.total(self._shape, field, self._selector)
+
+    async def _rows(self) -> list[V]:
+        snapshot = await self._views.admit(self._shape)
+        return await snapshot.select(self._shape, self._totally_ordered())
+
+    def _totally_ordered(self) -> Selector:
+        named = {order.field for order in self._selector.order}
+        rest = tuple([Order(name, descending=False) for name in self._shape.key if name not in named])
+        return self._selector._replace(order=self._selector.order + rest)
+
+    def _with(self, selector: Selector) -> "Selection[V]":
+        return Selection(self._views, self._shape, selector)
+
+
+class Rows(Selection[V]):
+    """All rows of a view."""
+
+    def __init__(self, views: Views, shape: ViewShape[V]) -> None:
+        super().__init__(views, shape, Selector())
+
+    async def get(self, key: Key) -> V | None:
+        """The row of a key (a tuple where the key has several fields), or None."""
+        key = self._shape.key_value(key)
+        snapshot = await self._views.admit(self._shape)
+        return (await snapshot.get_many(self._shape, [key])).get(key)
+
+    async def get_many(self, keys: Iterable[Key]) -> list[V]:
+        """The rows that exist of these keys, in the order of the keys."""
+        wanted = [self._shape.key_value(key) for key in keys]
+        snapshot = await self._views.admit(self._shape)
+        found = await snapshot.get_many(self._shape, wanted)
+        return [found[key] for key in wanted if key in found]
+
+
+def _order(shape: ViewShape[Any], field: str) -> Order:
+    column = shape.column(field.removeprefix("-"))
+    if column.kind not in ORDERED:
+        raise Malformed(f"{shape.name}.{column.name} has no order")
+    return Order(column.name, field.startswith("-"))
+
+
+def _typed(column: Column, value: object) -> Filter:
+    """The filter with its values in the type of the field."""
+    match as_filter(value):
+        case Compared("=", None):
+            return Compared("=", None)
+        case Compared(operator, operand):
+            return Compared(operator, _value(column, operand))
+        case Between(low, high):
+            return Between(_value(column, low), _value(column, high))
+        case OneOf(values):
+            return OneOf(tuple([_value(column, item) for item in values]))
+        case Prefix(text):
+            if column.kind is not Kind.TEXT:
+                raise Malformed("Only text has a prefix", f"$.{column.name}")
+            return Prefix(_value(column, text))
+
+
+def _value(column: Column, value: object) -> Any:
+    if column.kind is Kind.JSON:
+        raise Malformed("A field of nested values cannot be filtered", f"$.{column.name}")
+    if column.type is str and isinstance(value, str):
+        return value
+    converted = convert(value, column.type, f"$.{column.name}")
+    check_anything(converted, f"$.{column.name}")
+    return converted
