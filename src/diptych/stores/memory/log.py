@@ -1,0 +1,142 @@
+"""The event log in memory: the model that every other backend is held against, and a store for tests and trials.
+
+It lives as long as its store and is shared by the threads of one process; nothing of it survives the process.
+"""
+
+import secrets
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
+
+from diptych.errors import DiptychError
+from diptych.log import (
+    BEGINNING,
+    PAGE_EVENTS,
+    Anchor,
+    Append,
+    Bell,
+    Boundary,
+    EventQuery,
+    Facts,
+    Head,
+    Lane,
+    Outcome,
+    Page,
+    RecordedEvent,
+    RecordPage,
+    StoredEvent,
+    StreamEvents,
+    judge,
+)
+
+
+class MemoryEvents:
+    """What a log in memory holds; `lock` is held to append and to read a moving end."""
+
+    def __init__(self) -> None:
+        self.log_id = secrets.token_hex(8)
+        self.lock = threading.Lock()
+        self.bell = Bell()
+        self.events: list[RecordedEvent] = []
+        self.streams: dict[str, list[RecordedEvent]] = defaultdict(list)
+        self.outcomes: dict[str, Outcome] = {}
+
+
+class MemoryLog:
+    """See `diptych.log.EventLog` for what it promises, durability apart."""
+
+    def __init__(self, held: MemoryEvents, clock: Callable[[], int]) -> None:
+        self._held = held
+        self._clock = clock
+        self._lane = Lane(self._commit)
+
+    @property
+    def log_id(self) -> str:
+        return self._held.log_id
+
+    async def close(self) -> None:
+        """Waits for the appends in flight."""
+        await self._lane.close()
+
+    async def append(self, append: Append) -> Outcome:
+        return await self._lane.append(append)
+
+    async def _commit(self, group: Sequence[Append]) -> Sequence[Outcome | DiptychError]:
+        held = self._held
+        with held.lock:
+            last = held.events[-1] if held.events else None
+            facts = Facts(
+                head=len(held.events),
+                recorded_at=last.recorded_at if last else 0,
+                versions={append.stream: len(held.streams.get(append.stream, ())) for append in group},
+                outcomes={
+                    append.command_id: held.outcomes[append.command_id]
+                    for append in group
+                    if append.command_id in held.outcomes
+                },
+                newest=self._newest,
+            )
+            verdicts = judge(group, facts, self._clock())
+            for event in verdicts.events:
+                held.streams[event.stream].append(event)
+            held.outcomes.update((outcome.command_id, outcome) for outcome in verdicts.outcomes)
+            held.events.extend(verdicts.events)
+        if verdicts.events:
+            held.bell.ring(verdicts.events[-1].position)
+        return verdicts.answers
+
+    def _newest(self, query: EventQuery, after: int) -> int | None:
+        newer = self._held.events[after:]
+        return next((event.position for event in reversed(newer) if query.accepts(event.type, event.tags)), None)
+
+    async def load(self, stream: str) -> StreamEvents:
+        with self._held.lock:
+            events = list(self._held.streams.get(stream, ()))
+        return StreamEvents([_stored(event) for event in events], len(events))
+
+    async def select(self, query: EventQuery) -> Boundary:
+        events = self._held.events[:]
+        return Boundary([_stored(event) for event in events if query.accepts(event.type, event.tags)], len(events))
+
+    async def read(self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None) -> Page:
+        records, upto = await self.read_records(after, limit, types)
+        return Page([_stored(event) for event in records], upto)
+
+    async def read_records(
+        self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None
+    ) -> RecordPage:
+        newer = self._held.events[after : after + limit] if types is None else self._held.events[after:]
+        page = newer if types is None else [event for event in newer if event.type in types][:limit]
+        if len(page) == limit:
+            end = page[-1].position
+        else:
+            end = newer[-1].position if newer else min(after, len(self._held.events))
+        return RecordPage(page, await self.anchor(end) or BEGINNING)
+
+    async def head(self) -> Head:
+        if not self._held.events:
+            return Head(0, b"", 0)
+        last = self._held.events[-1]
+        return Head(last.position, last.event_id, last.recorded_at)
+
+    async def anchor(self, position: int) -> Anchor | None:
+        if position == 0:
+            return BEGINNING
+        if not 0 < position <= len(self._held.events):
+            return None
+        event = self._held.events[position - 1]
+        return Anchor(event.position, event.event_id)
+
+    async def recorded_at(self, position: int) -> int | None:
+        return self._held.events[position - 1].recorded_at if 0 < position <= len(self._held.events) else None
+
+    async def outcome(self, command_id: str) -> Outcome | None:
+        return self._held.outcomes.get(command_id)
+
+    async def wait_past(self, position: int, timeout: timedelta) -> bool:
+        return await self._held.bell.reached(position + 1, timeout)
+
+
+def _stored(event: RecordedEvent) -> StoredEvent:
+    return StoredEvent(event.position, event.stream, event.type, event.schema, event.data)

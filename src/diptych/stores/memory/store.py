@@ -1,0 +1,28 @@
+"""A store in memory: what `memory://` names, ready to be opened in any number of event loops of one process."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+from diptych.stores.memory.log import MemoryEvents, MemoryLog
+from diptych.stores.memory.views import HeldViews, MemoryViews
+
+
+class MemoryStore:
+    """See `diptych.stores.Store`. Each one is empty at first and is gone with its last user."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._events = MemoryEvents()
+        self._views = HeldViews()
+
+    @asynccontextmanager
+    async def log(self) -> AsyncGenerator[MemoryLog]:
+        log = MemoryLog(self._events, self._clock)
+        try:
+            yield log
+        finally:
+            await log.close()
+
+    @asynccontextmanager
+    async def views(self) -> AsyncGenerator[MemoryViews]:
+        yield MemoryViews(self._views)

@@ -1,0 +1,157 @@
+"""Connections to SQLite files: how they are opened, what they may do, and what their errors mean to a user."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from diptych.errors import NotAStore, Unavailable
+
+APPLICATION_ID = 0x44505459
+"""`DPTY` in SQLite's header: the file is one of Diptych's."""
+
+MINIMUM_SQLITE = (3, 37, 0)
+"""STRICT tables came with this version."""
+
+LOCK_TIMEOUT = timedelta(seconds=5)
+"""How long a writer waits for another process's transaction before it says that it cannot write."""
+
+STATEMENT_CACHE = 256
+
+_RETRY_SECONDS = 0.0005
+_BUSY_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def open_writer(path: Path, synchronous: str) -> sqlite3.Connection:
+    """A connection that may write, in WAL mode; `synchronous` is FULL where a commit must survive power loss."""
+    if sqlite3.sqlite_version_info < MINIMUM_SQLITE:
+        raise Unavailable(f"SQLite {sqlite3.sqlite_version} is too old: Diptych needs 3.37 or newer.")
+    with errors_of(path):
+        connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=0, cached_statements=STATEMENT_CACHE
+        )
+        try:
+            _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("PRAGMA journal_size_limit = 67108864")
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that the database itself holds to reading."""
+    with errors_of(path):
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=LOCK_TIMEOUT.total_seconds(),
+            cached_statements=STATEMENT_CACHE,
+        )
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
+
+
+def begin_immediate(connection: sqlite3.Connection, *, wait: bool) -> bool:
+    """Takes the file's write lock. False if another connection has it, and `wait` is false."""
+    if not wait:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if is_busy(error):
+                return False
+            raise
+        return True
+    _patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+    return True
+
+
+def create_schema(connection: sqlite3.Connection, path: Path, script: Sequence[str], format: int) -> None:
+    """Makes the tables in an empty file. Raises NotAStore for a file that holds something else."""
+    begin_immediate(connection, wait=True)
+    try:
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
+        if application == 0 and found == 0 and empty:
+            for statement in script:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {format}")
+        elif application != APPLICATION_ID:
+            raise NotAStore(f"{path} is an SQLite database of another application; give the path of a new file.")
+        elif found != format:
+            raise NotAStore(f"{path} has store format {found}, and this version of Diptych reads format {format}.")
+        connection.execute("COMMIT")
+    finally:
+        roll_back(connection)
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """Ends a transaction that is still open, without an error of its own."""
+    if connection.in_transaction:
+        try:
+            connection.execute("ROLLBACK")
+        except sqlite3.Error:  # SQLite has rolled back by itself
+            return
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another connection's lock is in the way."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY_CODES
+
+
+def _patiently(action: Callable[[], object]) -> None:
+    """Repeats an action that another connection's lock is in the way of, for LOCK_TIMEOUT at most."""
+    deadline = time.monotonic() + LOCK_TIMEOUT.total_seconds()
+    while True:
+        try:
+            action()
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return
+
+
+@contextmanager
+def errors_of(path: Path) -> Generator[None]:
+    """Says what SQLite's errors mean: Unavailable or NotAStore, with the file's path and what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+
+
+def translate(error: sqlite3.Error, path: Path) -> Unavailable:
+    """The error that a user gets for one of SQLite's."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    folder = path.absolute().parent
+    match code:
+        case sqlite3.SQLITE_NOTADB:
+            return NotAStore(f"{path} is not an SQLite database; give the path of a new file, or of a Diptych store.")
+        case sqlite3.SQLITE_CORRUPT:
+            return NotAStore(f"{path} is damaged ({error}); restore it from a backup.")
+        case sqlite3.SQLITE_CANTOPEN if not folder.is_dir():
+            return Unavailable(f"{path} cannot be opened: the folder {folder} does not exist.")
+        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_READONLY:
+            return Unavailable(
+                f"{path} cannot be written; check the permissions of the file and of the folder {folder}."
+            )
+        case sqlite3.SQLITE_FULL:
+            return Unavailable(
+                f"{path} cannot grow: the disk is full. Nothing was kept; free some space and try again."
+            )
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            seconds = LOCK_TIMEOUT.total_seconds()
+            return Unavailable(f"Another process has held the write lock of {path} for {seconds:g} s; try again later.")
+        case _:
+            return Unavailable(f"{path}: {error}")

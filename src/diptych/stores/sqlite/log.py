@@ -1,0 +1,339 @@
+"""The event log in an SQLite file: group commit under the file's write lock, readers that never wait for it."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from diptych.errors import DiptychError, OutcomeUnknown, Unavailable
+from diptych.log import (
+    BEGINNING,
+    PAGE_EVENTS,
+    Anchor,
+    Append,
+    Bell,
+    Boundary,
+    EventQuery,
+    Facts,
+    Head,
+    Lane,
+    Match,
+    Outcome,
+    Page,
+    RecordedEvent,
+    RecordPage,
+    StoredEvent,
+    StreamEvents,
+    Verdicts,
+    judge,
+)
+from diptych.stores.sql import load_script, load_statements
+from diptych.stores.sqlite.connection import (
+    begin_immediate,
+    create_schema,
+    errors_of,
+    open_writer,
+    roll_back,
+    translate,
+)
+from diptych.stores.sqlite.reader import Reader, in_snapshot
+
+FORMAT = 1
+"""The number of the log's schema, kept in the file's `user_version`."""
+
+POLL = timedelta(milliseconds=20)
+"""How often a waiting follower looks for events of other processes."""
+
+INLINE_SECONDS = 0.002
+"""A commit that took no longer is followed by one on the event loop: the hop to a thread costs more."""
+
+SCAN_EVENTS = 100_000
+"""Events that one page of a filtered read looks at, so that a read for rare types stays short."""
+
+_SQL = load_statements("diptych.stores.sqlite", "log.sql")
+# `_make` without its Python frame: pages are long.
+_stored: Callable[[tuple[Any, ...]], StoredEvent] = partial(tuple.__new__, StoredEvent)
+_NOTHING = Head(0, b"", 0)
+
+Answers = Sequence[Outcome | DiptychError]
+Clock = Callable[[], int]
+
+
+def wall_clock() -> int:
+    """Microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+class SqliteLog:
+    """See `diptych.log.EventLog` for what it promises. It belongs to the event loop that it was opened in."""
+
+    def __init__(self, path: Path, bell: Bell, clock: Clock = wall_clock) -> None:
+        self._path = path
+        self._bell = bell
+        self._clock = clock
+        self._failed: str | None = None
+        self._pace = 0.0
+        self._writer = open_writer(path, synchronous="FULL")
+        try:
+            with errors_of(path):
+                self.log_id = _open_file(self._writer, path)
+            self._reader = Reader(path)
+        except BaseException:
+            self._writer.close()
+            raise
+        self._thread = ThreadPoolExecutor(1, "diptych-log")
+        self._lane = Lane(self._commit)
+
+    async def close(self) -> None:
+        """Waits for the commits in flight, then closes the file."""
+        await self._lane.close()
+        self._thread.shutdown()
+        self._reader.close()
+        self._writer.close()
+
+    # Writing
+
+    async def append(self, append: Append) -> Outcome:
+        return await self._lane.append(append)
+
+    async def _commit(self, group: Sequence[Append]) -> Answers:
+        if self._pace < INLINE_SECONDS and (answers := self._try_commit(group, wait=False)) is not None:
+            return answers
+        loop = asyncio.get_running_loop()
+        patient = partial(self._try_commit, group, wait=True)
+        return await loop.run_in_executor(self._thread, patient) or ()
+
+    def _try_commit(self, group: Sequence[Append], *, wait: bool) -> Answers | None:
+        """Commits the group, or, where one append's data makes that fail, each by itself. None if the lock is taken."""
+        if self._failed is not None:
+            raise Unavailable(self._failed)
+        start = time.perf_counter()
+        try:
+            return self._commit_group(group, wait=wait)
+        except (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError) as error:
+            roll_back(self._writer)
+            if len(group) == 1:
+                return [Unavailable(f"{self._path} does not take this append: {error}")]
+            return [answer for append in group for answer in self._try_commit([append], wait=True) or ()]
+        except sqlite3.Error as error:
+            roll_back(self._writer)
+            raise translate(error, self._path) from error
+        except BaseException:
+            roll_back(self._writer)
+            raise
+        finally:
+            self._pace = time.perf_counter() - start
+
+    def _commit_group(self, group: Sequence[Append], *, wait: bool) -> Answers | None:
+        writer = self._writer
+        if not begin_immediate(writer, wait=wait):
+            return None
+        verdicts = judge(group, self._facts(group), self._clock())
+        if not verdicts.outcomes:
+            writer.execute("ROLLBACK")
+            return verdicts.answers
+        self._write(verdicts)
+        try:
+            writer.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_IOERR:
+                raise
+            # What the disk has of it can be known only after a new start, so nothing more is acknowledged here.
+            self._failed = (
+                f"{self._path}: the disk failed ({error}). Nothing is written until the store is opened anew."
+            )
+            return [OutcomeUnknown(append.command_id, str(error)) for append in group]
+        if verdicts.events:
+            self._bell.ring(verdicts.events[-1].position)
+        return verdicts.answers
+
+    def _facts(self, group: Sequence[Append]) -> Facts:
+        writer = self._writer
+        head = _head(writer)
+        if len(group) == 1:  # the scalar path of a lone client
+            append = group[0]
+            streams, ids = [append.stream], [append.command_id]
+        else:
+            streams = list({append.stream for append in group})
+            ids = [append.command_id for append in group]
+        versions = dict(writer.execute(_SQL["versions"], (msgspec.json.encode(streams),)).fetchall())
+        known = writer.execute(_SQL["outcomes"], (msgspec.json.encode(ids),)).fetchall()
+        return Facts(
+            head.position,
+            head.recorded_at,
+            {stream: version for stream, version in versions.items() if version},
+            {row[0]: self._outcome(writer, row) for row in known},
+            partial(_newest, writer),
+        )
+
+    def _write(self, verdicts: Verdicts) -> None:
+        writer = self._writer
+        tags = [(tag, event.position, event.type) for event in verdicts.events for tag in event.tags]
+        writer.executemany(_SQL["append_event"], map(_event_row, verdicts.events))
+        if tags:
+            writer.executemany(_SQL["append_tag"], tags)
+        at = verdicts.events[-1].recorded_at if verdicts.events else self._clock()
+        writer.executemany(
+            _SQL["append_outcome"],
+            [
+                (id, fingerprint, position, len(types), stream, version, at)
+                for id, fingerprint, position, stream, version, types in verdicts.outcomes
+            ],
+        )
+
+    # Reading
+
+    async def load(self, stream: str) -> StreamEvents:
+        def work(connection: sqlite3.Connection) -> StreamEvents:
+            rows = connection.execute(_SQL["load"], (stream,)).fetchall()
+            if not rows:
+                return StreamEvents((), 0)
+            return StreamEvents([StoredEvent(*row[:5]) for row in rows], rows[-1][5])
+
+        return await self._reader.run(work)
+
+    async def select(self, query: EventQuery) -> Boundary:
+        def work(connection: sqlite3.Connection) -> Boundary:
+            found: dict[int, StoredEvent] = {}
+            for match in query.matches:
+                for row in _select(connection, match):
+                    found[row[0]] = StoredEvent(*row)
+            return Boundary([found[position] for position in sorted(found)], _head(connection).position)
+
+        return await self._reader.run(in_snapshot(work))
+
+    async def read(self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None) -> Page:
+        def work(connection: sqlite3.Connection) -> Page:
+            rows, upto = _page(connection, "read", after, limit, types)
+            return Page(list(map(_stored, rows)), upto)
+
+        return self._reader.bounded(in_snapshot(work))
+
+    async def read_records(
+        self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None
+    ) -> RecordPage:
+        def work(connection: sqlite3.Connection) -> RecordPage:
+            rows, upto = _page(connection, "read_records", after, limit, types)
+            return RecordPage([_record(row) for row in rows], upto)
+
+        return self._reader.bounded(in_snapshot(work))
+
+    async def head(self) -> Head:
+        return self._reader.bounded(_head)
+
+    async def anchor(self, position: int) -> Anchor | None:
+        return self._reader.bounded(lambda connection: _anchor(connection, position))
+
+    async def recorded_at(self, position: int) -> int | None:
+        row = self._reader.bounded(lambda connection: connection.execute(_SQL["event_at"], (position,)).fetchone())
+        return None if row is None else int(row[2])
+
+    async def outcome(self, command_id: str) -> Outcome | None:
+        def work(connection: sqlite3.Connection) -> Outcome | None:
+            row = connection.execute(_SQL["outcomes"], (msgspec.json.encode([command_id]),)).fetchone()
+            return None if row is None else self._outcome(connection, row)
+
+        return self._reader.bounded(in_snapshot(work))
+
+    async def wait_past(self, position: int, timeout: timedelta) -> bool:
+        deadline = time.monotonic() + timeout.total_seconds()
+        while self._bell.position <= position:
+            if (head := self._reader.bounded(_head).position) > position:
+                self._bell.ring(head)
+                return True
+            left = timedelta(seconds=deadline - time.monotonic())
+            if left <= timedelta(0):
+                return False
+            await self._bell.reached(position + 1, min(left, POLL))
+        return True
+
+    @staticmethod
+    def _outcome(connection: sqlite3.Connection, row: tuple[str, bytes, int, str, int, int]) -> Outcome:
+        command_id, fingerprint, position, stream, version, count = row
+        types = connection.execute(_SQL["types_between"], (position - count + 1, position)).fetchall() if count else []
+        return Outcome(command_id, fingerprint, position, stream, version, tuple([type for (type,) in types]))
+
+
+def _open_file(connection: sqlite3.Connection, path: Path) -> str:
+    create_schema(connection, path, load_script("diptych.stores.sqlite", "schema.sql"), FORMAT)
+    log_id: str = connection.execute(_SQL["log_id"]).fetchone()[0]
+    return log_id
+
+
+def _head(connection: sqlite3.Connection) -> Head:
+    row = connection.execute(_SQL["head"]).fetchone()
+    return _NOTHING if row is None else Head(*row)
+
+
+def _anchor(connection: sqlite3.Connection, position: int) -> Anchor | None:
+    if position == 0:
+        return BEGINNING
+    row = connection.execute(_SQL["event_at"], (position,)).fetchone()
+    return None if row is None else Anchor(row[0], row[1])
+
+
+def _page(
+    connection: sqlite3.Connection, statement: str, after: int, limit: int, types: Collection[str] | None
+) -> tuple[list[tuple[Any, ...]], Anchor]:
+    head = _head(connection)
+    if types is None:
+        rows = connection.execute(_SQL[statement], (after, limit)).fetchall()
+        end = head.position
+    else:
+        end = min(head.position, after + SCAN_EVENTS)
+        wanted = msgspec.json.encode(sorted(types))
+        rows = connection.execute(_SQL[f"{statement}_types"], (after, end, wanted, limit)).fetchall()
+    if len(rows) == limit:
+        end = rows[-1][0]
+    if end == head.position:
+        return rows, Anchor(head.position, head.event_id)
+    return rows, _anchor(connection, end) or BEGINNING
+
+
+def _event_row(event: RecordedEvent) -> tuple[object, ...]:
+    tags = msgspec.json.encode(event.tags) if event.tags else b""
+    return (*event[:7], tags, event.data, event.metadata)
+
+
+def _record(row: tuple[Any, ...]) -> RecordedEvent:
+    tags = tuple(msgspec.json.decode(row[7], type=list[str])) if row[7] else ()
+    position, stream, version, type, schema, event_id, recorded_at, _, data, metadata = row
+    return RecordedEvent(position, stream, version, type, schema, event_id, recorded_at, tags, data, metadata)
+
+
+def _newest(connection: sqlite3.Connection, query: EventQuery, after: int) -> int | None:
+    found = [position for match in query.matches if (position := _newest_of(connection, match, after)) is not None]
+    return max(found, default=None)
+
+
+def _newest_of(connection: sqlite3.Connection, match: Match, after: int) -> int | None:
+    tags, types = _arrays(match)
+    if match.tags:
+        row = connection.execute(_SQL["newest_by_tags"], (tags, after, types, types, len(match.tags))).fetchone()
+    elif match.types:
+        row = connection.execute(_SQL["newest_by_types"], (types, after)).fetchone()
+    else:
+        head = _head(connection).position
+        return head if head > after else None
+    newest: int | None = row[0]
+    return newest
+
+
+def _select(connection: sqlite3.Connection, match: Match) -> list[tuple[int, str, str, int, bytes]]:
+    tags, types = _arrays(match)
+    if match.tags:
+        return connection.execute(_SQL["select_by_tags"], (tags, types, types, len(match.tags))).fetchall()
+    if match.types:
+        return connection.execute(_SQL["select_by_types"], (types,)).fetchall()
+    return connection.execute(_SQL["select_all"]).fetchall()
+
+
+def _arrays(match: Match) -> tuple[bytes, bytes]:
+    return msgspec.json.encode(sorted(match.tags)), msgspec.json.encode(sorted(match.types))

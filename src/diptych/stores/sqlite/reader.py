@@ -1,0 +1,80 @@
+"""Reads inline while they are cheap, and on a thread when they turn out not to be.
+
+A read that hits the page cache takes less time than the hop to a thread and back. One that goes past its budget of
+SQLite's own instructions is interrupted and run again, from its beginning, where it blocks nobody.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from diptych.stores.sqlite.connection import errors_of, open_reader
+
+T = TypeVar("T")
+
+Work = Callable[[sqlite3.Connection], T]
+
+_TICK = 1000
+INLINE_TICKS = 30
+"""Thousands of SQLite instructions that a read may take on the event loop: about half a millisecond."""
+
+
+class Reader:
+    """Read-only work on one file: a connection for the event loop, and one for a thread when it is needed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ticks = 0
+        self._quick = open_reader(path)
+        self._quick.set_progress_handler(self._tick, _TICK)
+        self._slow: sqlite3.Connection | None = None
+        self._slow_turn = asyncio.Lock()
+
+    def close(self) -> None:
+        """Closes both connections."""
+        self._quick.close()
+        if self._slow is not None:
+            self._slow.close()
+
+    def bounded(self, work: Work[T]) -> T:
+        """Runs work that is bounded by itself, such as one page, where it stands."""
+        self._ticks = -1_000_000_000
+        with errors_of(self._path):
+            return work(self._quick)
+
+    async def run(self, work: Work[T]) -> T:
+        """Runs work of unknown size. It may run twice, so it keeps nothing of a run that was interrupted."""
+        self._ticks = 0
+        with errors_of(self._path):
+            try:
+                return work(self._quick)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                    raise
+        async with self._slow_turn:
+            return await asyncio.to_thread(self._run_slowly, work)
+
+    def _run_slowly(self, work: Work[T]) -> T:
+        if self._slow is None:
+            self._slow = open_reader(self._path)
+        with errors_of(self._path):
+            return work(self._slow)
+
+    def _tick(self) -> int:
+        self._ticks += 1
+        return self._ticks > INLINE_TICKS
+
+
+def in_snapshot(work: Work[T]) -> Work[T]:
+    """The same work with all of its statements under one snapshot."""
+
+    def under_snapshot(connection: sqlite3.Connection) -> T:
+        connection.execute("BEGIN")
+        try:
+            return work(connection)
+        finally:
+            connection.execute("ROLLBACK")
+
+    return under_snapshot

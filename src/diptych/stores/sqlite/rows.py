@@ -1,0 +1,234 @@
+"""How the rows of a view stand in an SQLite table: columns, values, and the statements that write them.
+
+A Decimal is an integer of its last digit, so that it is exact, ordered and summable; times are ISO text in UTC with a
+fixed width, so that they are ordered too.
+"""
+
+import math
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import UTC, date, datetime
+from decimal import Context, Decimal
+from enum import Enum
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from diptych.messages import View, to_json
+from diptych.read import Column, Key, Kind, ViewShape
+
+V = TypeVar("V", bound=View)
+
+Encode = Callable[[Any], Any]
+
+MAX_INTEGER = 2**63 - 1
+
+_CHUNKS = (512, 64, 8, 1)
+_TENS: list[int] = [10**power for power in range(64)]
+_WIDE = Context(prec=64)
+_TYPES = {
+    Kind.INTEGER: "INTEGER",
+    Kind.BOOLEAN: "INTEGER",
+    Kind.DECIMAL: "INTEGER",
+    Kind.REAL: "REAL",
+    Kind.BYTES: "BLOB",
+}
+
+
+def quoted(name: str) -> str:
+    """An SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def scaled(value: Decimal, digits: int) -> int:
+    """A Decimal as an integer of 10^-digits. Raises ValueError where that would round, or does not fit 64 bits."""
+    sign, figures, exponent = value.as_tuple()
+    if not isinstance(exponent, int):
+        raise ValueError(f"{value} is not a finite decimal")  # noqa: TRY004 - its type is right
+    shift = exponent + digits
+    if not -60 <= shift <= 40:
+        raise ValueError(f"{value} does not fit a column with {digits} digits after the point")
+    number = 0
+    for figure in figures:
+        number = number * 10 + figure
+    if shift >= 0:
+        number *= _TENS[shift]
+    else:
+        number, rest = divmod(number, _TENS[-shift])
+        if rest:
+            raise ValueError(f"{value} has more than {digits} digits after the point; declare a larger Scale for it")
+    if number > MAX_INTEGER:
+        raise ValueError(f"{value} does not fit a column with {digits} digits after the point")
+    return -number if sign else number
+
+
+def unscaled(number: int, digits: int) -> Decimal:
+    """The Decimal again, with that many digits after the point."""
+    return Decimal(number).scaleb(-digits, _WIDE)
+
+
+def encoder(column: Column) -> Encode | None:  # noqa: C901 - one case for each kind
+    """The function from a value of the column to what SQLite stores, or None where that is the same."""
+    if isinstance(column.type, type) and issubclass(column.type, Enum):
+        return lambda value: value.value
+    match column.kind:
+        case Kind.DECIMAL:
+            digits = column.scale
+            return lambda value: scaled(value, digits)
+        case Kind.INTEGER:
+            return _integer
+        case Kind.REAL:
+            return _real
+        case Kind.BOOLEAN:
+            return int
+        case Kind.DATETIME:
+            return _datetime
+        case Kind.DATE:
+            return date.isoformat
+        case Kind.UUID:
+            return str
+        case Kind.JSON:
+            return lambda value: to_json(value).decode()
+        case Kind.TEXT | Kind.BYTES:
+            return None
+
+
+def decoder(column: Column) -> Encode | None:
+    """The way back."""
+    if isinstance(column.type, type) and issubclass(column.type, Enum):
+        kind: Encode = column.type
+        return kind
+    match column.kind:
+        case Kind.DECIMAL:
+            digits = column.scale
+            return lambda number: unscaled(number, digits)
+        case Kind.BOOLEAN:
+            return bool
+        case Kind.DATETIME:
+            return datetime.fromisoformat
+        case Kind.DATE:
+            return date.fromisoformat
+        case Kind.UUID:
+            return UUID
+        case Kind.JSON:
+            return _json_decoder(column)
+        case Kind.TEXT | Kind.BYTES | Kind.INTEGER | Kind.REAL:
+            return None
+
+
+def _json_decoder(column: Column) -> Encode:
+    kind: Any = column.type
+    return msgspec.json.Decoder(kind).decode
+
+
+class RowTable(Generic[V]):
+    """One filling of a view: the table `name__epoch`, and the statements on it."""
+
+    def __init__(self, shape: ViewShape[V], epoch: int) -> None:
+        self.shape = shape
+        self.table = quoted(f"{shape.name}__{epoch}")
+        self.columns = ", ".join(quoted(column.name) for column in shape.columns)
+        self._view = shape.view
+        self._names = tuple([column.name for column in shape.columns])
+        encoders = [(number, encoder(column)) for number, column in enumerate(shape.columns)]
+        self._encoders = [(number, encode) for number, encode in encoders if encode is not None]
+        decoders = [(number, decoder(column)) for number, column in enumerate(shape.columns)]
+        self._decoders = [(number, decode) for number, decode in decoders if decode is not None]
+        self._key_encoders = [encoder(shape.column(name)) for name in shape.key]
+        keys = ", ".join(quoted(name) for name in shape.key)
+        rest = [quoted(name) for name in self._names if name not in shape.key]
+        updates = ", ".join(f"{name} = excluded.{name}" for name in rest)
+        self.upsert = (
+            f"INSERT INTO {self.table} ({self.columns}) VALUES ({', '.join('?' * len(self._names))}) "  # noqa: S608 - names
+            f"ON CONFLICT ({keys}) DO {f'UPDATE SET {updates}' if updates else 'NOTHING'}"
+        )
+        self.delete = f"DELETE FROM {self.table} WHERE " + " AND ".join(f"{quoted(name)} = ?" for name in shape.key)  # noqa: S608 - names
+        self._lookups = {size: self._lookup(size) for size in _CHUNKS}
+
+    def create(self) -> list[str]:
+        """The statements that make the table, its indexes, and the SQL view of the view's own name."""
+        columns = [
+            f"{quoted(column.name)} {_TYPES.get(column.kind, 'TEXT')}{'' if column.optional else ' NOT NULL'}"
+            for column in self.shape.columns
+        ]
+        keys = ", ".join(quoted(name) for name in self.shape.key)
+        index = self.table.strip('"')
+        return [
+            f"CREATE TABLE {self.table} ({', '.join(columns)}, PRIMARY KEY ({keys})) STRICT, WITHOUT ROWID",
+            *[
+                f"CREATE INDEX {quoted(f'{index}__{name}')} ON {self.table} ({quoted(name)}, {keys})"
+                for name in self.shape.index
+            ],
+            f"CREATE VIEW {quoted(self.shape.name)} AS SELECT {self.columns} FROM {self.table}",  # noqa: S608 - names
+        ]
+
+    def drop(self) -> list[str]:
+        """The statements that undo `create`."""
+        return [f"DROP VIEW IF EXISTS {quoted(self.shape.name)}", f"DROP TABLE IF EXISTS {self.table}"]
+
+    def encode(self, row: V) -> Sequence[Any]:
+        """A row as bind values. Raises ValueError where the table cannot hold it."""
+        values = list(msgspec.structs.astuple(row))
+        for number, encode in self._encoders:
+            if (value := values[number]) is not None:
+                values[number] = encode(value)
+        return values
+
+    def encode_key(self, key: Key) -> tuple[Any, ...]:
+        """A key as bind values."""
+        parts = key if len(self._key_encoders) > 1 else (key,)
+        return tuple(
+            [part if encode is None else encode(part) for encode, part in zip(self._key_encoders, parts, strict=True)]
+        )
+
+    def decode(self, values: Sequence[Any]) -> V:
+        """A row again."""
+        if self._decoders:
+            values = list(values)
+            for number, decode in self._decoders:
+                if (value := values[number]) is not None:
+                    values[number] = decode(value)
+        return self._view(**dict(zip(self._names, values, strict=True)))
+
+    def lookups(self, keys: Collection[Key]) -> Iterable[tuple[str, list[Any]]]:
+        """Statements with their bind values that together find the rows of these keys.
+
+        A chunk that is not full is filled up with its last key, so that there are few different statements.
+        """
+        pending = [self.encode_key(key) for key in keys]
+        start = 0
+        while start < len(pending):
+            left = len(pending) - start
+            size = next((size for size in reversed(_CHUNKS) if size >= left), _CHUNKS[0])
+            chunk = pending[start : start + size]
+            chunk += [chunk[-1]] * (size - len(chunk))
+            yield self._lookups[size], [part for key in chunk for part in key]
+            start += size
+
+    def _lookup(self, size: int) -> str:
+        marks = f"({', '.join('?' * len(self.shape.key))})"
+        names = [f"column{number}" for number in range(1, len(self.shape.key) + 1)]
+        match = " AND ".join(
+            f"row.{quoted(key)} = wanted.{name}" for key, name in zip(self.shape.key, names, strict=True)
+        )
+        columns = ", ".join(f"row.{quoted(name)}" for name in self._names)
+        values = ", ".join([marks] * size)
+        return f"SELECT {columns} FROM (VALUES {values}) AS wanted CROSS JOIN {self.table} AS row ON {match}"  # noqa: S608 - names
+
+
+def _integer(value: int) -> int:
+    if not -MAX_INTEGER <= value <= MAX_INTEGER:
+        raise ValueError(f"{value} does not fit 64 bits")
+    return value
+
+
+def _real(value: float) -> float:
+    if math.isnan(value):
+        raise ValueError("NaN has no order and cannot be kept")
+    return float(value)
+
+
+def _datetime(value: datetime) -> str:
+    if value.tzinfo is None:
+        raise ValueError(f"{value} has no zone")
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")

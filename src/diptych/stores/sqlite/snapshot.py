@@ -1,0 +1,242 @@
+"""Reading views: a bounded pool of connections that the database holds to reading, and snapshots on them."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Context
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from diptych.errors import DiptychError, Forbidden, Malformed, NotCaughtUp, TooLarge, Unavailable
+from diptych.log import Anchor
+from diptych.messages import View
+from diptych.read import Checkpoint, Failure, Key, Kind, Selector, ViewShape
+from diptych.read.views import MAX_ROWS
+from diptych.stores.sql import load_statements
+from diptych.stores.sqlite import select
+from diptych.stores.sqlite.connection import errors_of, open_reader, translate
+from diptych.stores.sqlite.reader import INLINE_TICKS
+from diptych.stores.sqlite.rows import RowTable, unscaled
+
+V = TypeVar("V", bound=View)
+T = TypeVar("T")
+
+READERS = 8
+"""Snapshots that one process may hold at a time; further queries wait for one of them."""
+
+_SQL = load_statements("diptych.stores.sqlite", "views.sql")
+_TICK = 1000
+_WIDE = Context(prec=64)
+
+_BEGIN = "BEGIN /* snapshot */"
+_END = "ROLLBACK /* snapshot */"
+_READING = {
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_RECURSIVE,
+}
+
+
+class ViewReaders:
+    """The pool. A connection belongs to one snapshot at a time."""
+
+    def __init__(self, path: Path, tables: Callable[[ViewShape[Any], int], RowTable[Any]]) -> None:
+        self._path = path
+        self._tables = tables
+        self._free: list[_Connection] = []
+        self._places = asyncio.Semaphore(READERS)
+
+    def close(self) -> None:
+        """Closes every connection that no snapshot holds."""
+        for connection in self._free:
+            connection.close()
+        self._free.clear()
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncGenerator["SqliteSnapshot"]:
+        """A snapshot, which is taken with the first read."""
+        async with self._places:
+            connection = self._free.pop() if self._free else _Connection(self._path)
+            try:
+                connection.begin()
+                yield SqliteSnapshot(connection, self._path, self._tables)
+            finally:
+                connection.end()
+                self._free.append(connection)
+
+
+class _Connection:
+    """A reading connection that runs cheap work inline, and on a thread what goes past its budget."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ticks = 0
+        self._limit: float = INLINE_TICKS
+        self._free_sql = False
+        self.handle = open_reader(path)
+        self.handle.create_function("decimal", 2, _decimal_text, deterministic=True)
+        self.handle.set_progress_handler(self._tick, _TICK)
+        self.handle.set_authorizer(self._authorize)
+
+    def close(self) -> None:
+        self.handle.close()
+
+    def begin(self) -> None:
+        with errors_of(self._path):
+            self.handle.execute(_BEGIN)
+
+    def end(self) -> None:
+        if self.handle.in_transaction:
+            self.handle.execute(_END)
+
+    async def run(self, work: Callable[[sqlite3.Connection], T], *, free_sql: bool = False) -> T:
+        """Runs work that only reads, inline at first. A cancelled caller interrupts it, and waits for its end."""
+        self._ticks = 0
+        self._limit = INLINE_TICKS
+        self._free_sql = free_sql
+        try:
+            return work(self.handle)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                raise
+        self._limit = float("inf")
+        running = asyncio.ensure_future(asyncio.to_thread(work, self.handle))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            self._limit = 0
+            await asyncio.wait([running])
+            running.exception()
+            raise
+
+    def _tick(self) -> int:
+        self._ticks += 1
+        return self._ticks > self._limit
+
+    def _authorize(self, action: int, *_: object) -> int:
+        return sqlite3.SQLITE_OK if not self._free_sql or action in _READING else sqlite3.SQLITE_DENY
+
+
+class SqliteSnapshot:
+    """See `diptych.read.Snapshot`."""
+
+    def __init__(
+        self, connection: _Connection, path: Path, tables: Callable[[ViewShape[Any], int], RowTable[Any]]
+    ) -> None:
+        self._connection = connection
+        self._path = path
+        self._make_table = tables
+        self._tables: dict[ViewShape[Any], RowTable[Any]] = {}
+
+    async def checkpoint(self, shape: ViewShape[Any]) -> Checkpoint:
+        checkpoint = await self._run(lambda handle: read_checkpoint(handle, shape))
+        if checkpoint is None:
+            raise Unavailable(f"View {shape.name} was never filled in {self._path}; no projector has run there.")
+        self._tables[shape] = self._make_table(shape, checkpoint.epoch)
+        return checkpoint
+
+    async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:
+        table = self._tables[shape]
+
+        def work(handle: sqlite3.Connection) -> dict[Key, V]:
+            return find_rows(handle, table, keys)
+
+        return await self._run(work)
+
+    async def select(self, shape: ViewShape[V], selector: Selector) -> list[V]:
+        table = self._tables[shape]
+        limit = MAX_ROWS + 1 if selector.limit is None else selector.limit
+        statement = select.select(table, selector, limit)
+
+        def work(handle: sqlite3.Connection) -> list[V]:
+            return [table.decode(row) for row in handle.execute(*statement).fetchall()]
+
+        rows = await self._run(work)
+        if selector.limit is None and len(rows) > MAX_ROWS:
+            raise TooLarge(f"More than {MAX_ROWS} rows of {shape.name} fit; use limit() or page().")
+        return rows
+
+    async def count(self, shape: ViewShape[Any], selector: Selector) -> int:
+        statement = select.count(self._tables[shape], selector)
+        number: int = (await self._run(lambda handle: handle.execute(*statement).fetchone()))[0]
+        return number
+
+    async def total(self, shape: ViewShape[Any], field: str, selector: Selector) -> Any:
+        column = shape.column(field)
+        statement = select.total(self._tables[shape], column, selector)
+        upper, lower, approximate = await self._run(lambda handle: handle.execute(*statement).fetchone())
+        if column.kind is Kind.REAL:
+            return approximate
+        exact = ((upper or 0) << 32) + (lower or 0)
+        return unscaled(exact, column.scale) if column.kind is Kind.DECIMAL else exact
+
+    async def sql(self, statement: str, binds: Mapping[str, object]) -> list[dict[str, Any]]:
+        def work(handle: sqlite3.Connection) -> list[dict[str, Any]]:
+            cursor = handle.execute(statement, binds)
+            names = [part[0] for part in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchmany(MAX_ROWS + 1)]
+
+        if statement.split(maxsplit=1)[:1] and statement.split(maxsplit=1)[0].upper() not in (
+            "SELECT",
+            "WITH",
+            "VALUES",
+        ):
+            raise Forbidden("Views are read-only: sql() takes one SELECT.")
+        try:
+            rows = await self._connection.run(work, free_sql=True)
+        except sqlite3.Error as error:
+            raise _sql_error(error, self._path) from error
+        if len(rows) > MAX_ROWS:
+            raise TooLarge(f"The statement gives more than {MAX_ROWS} rows; add a LIMIT.")
+        return rows
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with errors_of(self._path):
+            return await self._connection.run(work)
+
+
+def read_checkpoint(handle: sqlite3.Connection, shape: ViewShape[Any]) -> Checkpoint | None:
+    """Where a view stands, or None for one that was never made. Raises NotCaughtUp for one of another shape."""
+    row = handle.execute(_SQL["view"], (shape.name,)).fetchone()
+    if row is None:
+        return None
+    fingerprint, epoch, log_id, position, event_id, failure = row
+    if fingerprint != shape.fingerprint:
+        raise NotCaughtUp(
+            shape.name, position, position, "another version of the code, with another shape of it, fills it"
+        )
+    failed = None if failure is None else msgspec.json.decode(failure, type=Failure)
+    return Checkpoint(log_id, Anchor(position, event_id), epoch, failed)
+
+
+def find_rows(handle: sqlite3.Connection, table: RowTable[V], keys: Sequence[Key]) -> dict[Key, V]:
+    """The rows of these keys that exist, by key."""
+    key_of = table.shape.key_of
+    decode = table.decode
+    found: dict[Key, V] = {}
+    for sql, binds in table.lookups(keys):
+        for values in handle.execute(sql, binds).fetchall():
+            row = decode(values)
+            found[key_of(row)] = row
+    return found
+
+
+def _sql_error(error: sqlite3.Error, path: Path) -> DiptychError:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH):
+        return Forbidden("Views are read-only: sql() takes one SELECT.")
+    if code in (None, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISMATCH):
+        return Malformed(f"This SQL does not run: {error}")
+    return translate(error, path)
+
+
+def _decimal_text(value: object, digits: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or not isinstance(digits, int):
+        raise TypeError("decimal(value, scale) takes two integers")
+    return f"{unscaled(value, digits):f}"

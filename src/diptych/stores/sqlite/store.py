@@ -1,0 +1,41 @@
+"""A store on SQLite files: what a `sqlite:///` URL names, ready to be opened in any number of event loops."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from diptych.log import Bell
+from diptych.stores.sqlite.log import SqliteLog, wall_clock
+from diptych.stores.sqlite.views import SqliteViews, ViewBells
+
+
+class SqliteStore:
+    """See `diptych.stores.Store`. What is opened from one store wakes each other without polling."""
+
+    def __init__(self, path: Path, clock: Callable[[], int] = wall_clock) -> None:
+        self.path = path
+        self._clock = clock
+        self._bell = Bell()
+        self._view_bells = ViewBells()
+
+    @property
+    def views_path(self) -> Path:
+        """The file of the views, beside the log's."""
+        suffix = self.path.suffix or ".db"
+        return self.path.with_name(f"{self.path.stem}.views{suffix}")
+
+    @asynccontextmanager
+    async def log(self) -> AsyncGenerator[SqliteLog]:
+        log = SqliteLog(self.path, self._bell, self._clock)
+        try:
+            yield log
+        finally:
+            await log.close()
+
+    @asynccontextmanager
+    async def views(self) -> AsyncGenerator[SqliteViews]:
+        views = SqliteViews(self.views_path, self._view_bells)
+        try:
+            yield views
+        finally:
+            await views.close()
