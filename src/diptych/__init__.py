@@ -1,0 +1,74 @@
+"""Diptych: CQRS for Python. Two panels and a hinge: the left decides, the right answers, the log is between them."""
+
+from msgspec import Meta
+
+from diptych.app import App, BoundedContext
+from diptych.errors import (
+    CommandIdReused,
+    Conflict,
+    ContextError,
+    DiptychError,
+    Forbidden,
+    Malformed,
+    NotAStore,
+    NotCaughtUp,
+    NotFound,
+    OutcomeUnknown,
+    PreconditionFailed,
+    Rejected,
+    TimedOut,
+    TooLarge,
+    Unavailable,
+    UnreadableEvent,
+)
+from diptych.log import Recorded, Token
+from diptych.messages import Command, Event, Query, View
+from diptych.read import Answer, Lag, Page, Projection, Scale, Views, between, ge, gt, le, lt, one_of, prefix
+from diptych.write import Aggregate, Moment, Receipt
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Aggregate",
+    "Answer",
+    "App",
+    "BoundedContext",
+    "Command",
+    "CommandIdReused",
+    "Conflict",
+    "ContextError",
+    "DiptychError",
+    "Event",
+    "Forbidden",
+    "Lag",
+    "Malformed",
+    "Meta",
+    "Moment",
+    "NotAStore",
+    "NotCaughtUp",
+    "NotFound",
+    "OutcomeUnknown",
+    "Page",
+    "PreconditionFailed",
+    "Projection",
+    "Query",
+    "Receipt",
+    "Recorded",
+    "Rejected",
+    "Scale",
+    "TimedOut",
+    "Token",
+    "TooLarge",
+    "Unavailable",
+    "UnreadableEvent",
+    "View",
+    "Views",
+    "__version__",
+    "between",
+    "ge",
+    "gt",
+    "le",
+    "lt",
+    "one_of",
+    "prefix",
+]

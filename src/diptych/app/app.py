@@ -1,0 +1,97 @@
+"""A context that is open on a store: commands go in, answers come out."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from diptych.log import EventCatalogue, EventLog, Recorded, Token
+from diptych.messages import Command, Query
+from diptych.read import ASK_TIMEOUT, Answer, QueryHandler, QuerySide, ViewShape, ViewStore
+from diptych.write import AggregateRules, Envelope, Receipt, Surroundings, WriteSide
+
+R = TypeVar("R")
+
+EVENTS_PAGE = 500
+"""Events that `App.events` reads at a time."""
+
+
+class App:
+    """What `BoundedContext.open` gives. It belongs to the event loop that it was opened in."""
+
+    def __init__(  # noqa: PLR0913 - the parts that are composed here
+        self,
+        *,
+        aggregates: Iterable[AggregateRules],
+        catalogue: EventCatalogue,
+        queries: Iterable[QueryHandler],
+        shapes: Sequence[ViewShape[Any]],
+        log: EventLog,
+        views: ViewStore,
+    ) -> None:
+        self.log = log
+        self.catalogue = catalogue
+        around = Surroundings(now=time.time, randomness=os.urandom, sleep=asyncio.sleep)
+        self._write = WriteSide(aggregates, catalogue, log, around)
+        self._read = QuerySide(queries, {shape.view: shape for shape in shapes}, log, views)
+
+    async def execute(  # noqa: PLR0913 - what travels with a command
+        self,
+        command: Command,
+        *,
+        command_id: str | None = None,
+        correlation_id: str | None = None,
+        causation_id: str | None = None,
+        actor: str | None = None,
+        traceparent: str | None = None,
+        expected_version: int | None = None,
+    ) -> Receipt:
+        """Checks, decides and keeps a command, durably. With the same `command_id` again it gives the first receipt.
+
+        Raises Malformed (its shape), NotFound (nobody decides it), Rejected (a business rule), PreconditionFailed (the
+        stream is not at `expected_version`), Conflict (others kept coming in between), CommandIdReused, Unavailable
+        (nothing was kept), OutcomeUnknown (send it again with the same id), UnreadableEvent (in its stream).
+        """
+        envelope = Envelope(
+            command_id=command_id,
+            correlation_id=correlation_id,
+            causation_id=causation_id,
+            actor=actor,
+            traceparent=traceparent,
+            expected_version=expected_version,
+        )
+        return await self._write.execute(command, envelope)
+
+    async def ask(self, query: Query[R], *, after: Token | None = None, timeout: timedelta = ASK_TIMEOUT) -> R:
+        """The bare result of a query, never older than the token.
+
+        Raises Malformed (the query, or a token of another log), NotFound (nobody answers it), NotCaughtUp (with what
+        holds the view back), TimedOut, Unavailable.
+        """
+        return await self._read.ask(query, after, timeout)
+
+    async def answer(
+        self, query: Query[R], *, after: Token | None = None, timeout: timedelta = ASK_TIMEOUT, lenient: bool = False
+    ) -> Answer[R]:
+        """The result with its position and lag; with what there is when the time is over, if `lenient`."""
+        return await self._read.answer(query, after, timeout, lenient=lenient)
+
+    async def events(self, *, after: int = 0, upto: Token | None = None) -> AsyncGenerator[Recorded[Any]]:
+        """The log's events after a position, in order, with their records, up to the token's or to the present end.
+
+        Memory stays flat. Raises UnreadableEvent, Unavailable.
+        """
+        end = (await self.log.head()).position if upto is None else upto.position
+        while after < end:
+            page = await self.log.read_records(after, min(EVENTS_PAGE, end - after))
+            for record in page.events:
+                yield self.catalogue.recorded(record)
+            if page.upto.position <= after:
+                return
+            after = page.upto.position
+
+    async def caught_up(self, after: Token, *, timeout: timedelta = ASK_TIMEOUT) -> None:
+        """Waits until every view has reached the token. Raises NotCaughtUp, Malformed."""
+        await self._read.caught_up(after, timeout)

@@ -1,0 +1,135 @@
+"""What can be wrong in a context beyond one aggregate or projection. Every finding goes into one list of problems."""
+
+import inspect
+from collections.abc import Iterable, Sequence
+from typing import Any, get_args, get_origin
+
+from diptych.log import tag
+from diptych.messages import Command, Event, Query, Shape
+from diptych.messages.signature import is_message, place, read_signature
+from diptych.read import FoldRules, Projection, QueryHandler, Views, ViewShape
+from diptych.read.queries import QueryFunction
+from diptych.write import AggregateRules
+
+
+def check_messages(aggregates: Iterable[AggregateRules], problems: list[str]) -> None:
+    """Commands: each decided once, each with a name of its own, each decodable. Aggregates: a name of their own."""
+    deciders: dict[type[Command], str] = {}
+    names: dict[str, type[Any]] = {}
+    categories: set[str] = set()
+    for rules in aggregates:
+        if rules.name in categories:
+            problems.append(f"aggregate {rules.name!r} is there twice")
+        categories.add(rules.name)
+        for command, decider in rules.deciders.items():
+            if command in deciders:
+                problems.append(
+                    f"{place(decider.function)} decides {command.__name__}, as {deciders[command]} does already"
+                )
+            deciders[command] = decider.function.__name__
+            _check_name(command, names, problems)
+            _check_shape(command, problems)
+
+
+def check_events(events: Iterable[type[Event]], problems: list[str]) -> None:
+    """Events: each with a stored name of its own, tags that are fields, a schema number, and decodable."""
+    names: dict[str, type[Any]] = {}
+    for event in events:
+        declared = event.__declared__
+        _check_name(event, names, problems)
+        _check_shape(event, problems)
+        if declared.schema < 1:
+            problems.append(f"{place(event)} has schema={declared.schema}; schemas are counted from 1")
+        for name in declared.tags:
+            if name not in event.__struct_fields__:
+                problems.append(f"{place(event)} has the tag {name!r}, which is no field of it")
+            elif not name.isidentifier():
+                problems.append(f"{place(event)} cannot have the tag {tag(name, '')!r}")
+
+
+def check_views(projections: Sequence[Projection[Any]], problems: list[str]) -> list[FoldRules[Any]]:
+    """Views: a key, columns that make sense, one projection each. Gives the rules of the projections that are sound."""
+    names: dict[str, type[Any]] = {}
+    found: list[FoldRules[Any]] = []
+    for projection in projections:
+        view = projection.view
+        _check_name(view, names, problems)
+        if projection.version < 1:
+            problems.append(
+                f"{place(view)} has a projection with version={projection.version}; versions are counted from 1"
+            )
+        if not projection.handlers:
+            problems.append(f"{place(view)} has a projection that handles no event")
+        try:
+            shape = ViewShape(view, projection.version)
+        except (TypeError, NameError) as error:
+            problems.append(f"{place(view)} {error}")
+            continue
+        found.append(FoldRules(projection, shape, problems))
+    return found
+
+
+def check_queries(functions: Sequence[QueryFunction], problems: list[str]) -> list[QueryHandler]:
+    """Query handlers: `async def handler(query, views) -> R`, with the R of the query, one for each query."""
+    handlers: dict[type[Query[Any]], QueryHandler] = {}
+    names: dict[str, type[Any]] = {}
+    for function in functions:
+        try:
+            query = _query_of(function)
+        except TypeError as error:
+            problems.append(f"{place(function)} {error}")
+            continue
+        if query in handlers:
+            problems.append(f"{place(function)} answers {query.__name__}, as another handler does already")
+            continue
+        _check_name(query, names, problems)
+        if _check_shape(query, problems):
+            handlers[query] = QueryHandler(query, function, Shape(query))
+    return list(handlers.values())
+
+
+def _query_of(function: QueryFunction) -> type[Query[Any]]:
+    if not inspect.iscoroutinefunction(function):
+        raise TypeError("is not async; a query handler is an async function, since it reads")
+    signature = read_signature(function)
+    kinds = [parameter.kind for parameter in signature.parameters]
+    if len(kinds) != 2 or kinds[1] is not Views:
+        raise TypeError("must take the query and the Views")
+    query = kinds[0]
+    if not is_message(query, Query):
+        raise TypeError(f"must take a query as its first parameter, not {query!r}")
+    result = _result_of(query)
+    if result is None:
+        raise TypeError(
+            f"answers {query.__name__}, which does not say what its answer is: class {query.__name__}(Query[...])"
+        )
+    if signature.returns != result:
+        raise TypeError(f"must be annotated to give {result!r}, as {query.__name__} says, not {signature.returns!r}")
+    found: type[Query[Any]] = query
+    return found
+
+
+def _result_of(query: type[Query[Any]]) -> Any:
+    for kind in query.__mro__:
+        for base in getattr(kind, "__orig_bases__", ()):
+            if get_origin(base) is Query:
+                return get_args(base)[0]
+    return None
+
+
+def _check_name(kind: type[Any], names: dict[str, type[Any]], problems: list[str]) -> None:
+    name = kind.__declared__.name
+    if not name.isprintable() or not name or "/" in name:
+        problems.append(f"{place(kind)} has the name {name!r}; a name is printable and without a slash")
+    other = names.setdefault(name, kind)
+    if other is not kind:
+        problems.append(f"{place(kind)} has the name {name!r}, as {place(other)} has already; say name=...")
+
+
+def _check_shape(kind: type[Any], problems: list[str]) -> bool:
+    try:
+        Shape(kind)
+    except (TypeError, ValueError, NameError) as error:
+        problems.append(f"{place(kind)} cannot be read from JSON: {error}")
+        return False
+    return True

@@ -1,0 +1,76 @@
+"""A bounded context: all declarations of one service, read and judged together when it is built."""
+
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from diptych.app.app import App
+from diptych.app.checks import check_events, check_messages, check_queries, check_views
+from diptych.errors import ContextError
+from diptych.log import Codec, EventCatalogue
+from diptych.messages import Event
+from diptych.read import Fold, Projection
+from diptych.read.queries import QueryFunction
+from diptych.stores import store_at
+from diptych.worker import projectors_beside
+from diptych.write import Aggregate, AggregateRules
+
+
+class BoundedContext:
+    """One service's model: its aggregates, projections and queries.
+
+    Building it reads every annotation and raises ContextError with everything that is wrong, each with file and name.
+    `codec` turns the events' JSON into the stored bytes and back.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        aggregates: Sequence[Aggregate[Any]] = (),
+        projections: Sequence[Projection[Any]] = (),
+        queries: Sequence[QueryFunction] = (),
+        codec: Codec | None = None,
+    ) -> None:
+        problems: list[str] = []
+        if not name or not name.isprintable() or "/" in name:
+            problems.append(f"the name {name!r} must be printable and without a slash: it is part of addresses")
+        self.name = name
+        self.aggregates = [AggregateRules(aggregate, problems) for aggregate in aggregates]
+        rules = check_views(projections, problems)
+        self.events = _events(self.aggregates, [event for fold in rules for event in fold.rules])
+        check_messages(self.aggregates, problems)
+        check_events(self.events, problems)
+        self.queries = check_queries(queries, problems)
+        if problems:
+            raise ContextError(name, list(dict.fromkeys(problems)))
+        self.catalogue = EventCatalogue(self.events, codec)
+        self.folds = [Fold(rule, self.catalogue) for rule in rules]
+
+    @asynccontextmanager
+    async def open(self, url: str) -> AsyncGenerator[App]:
+        """The context on a store: `sqlite:///shop.db`, or `memory://` for a trial. Its projections run meanwhile.
+
+        Raises Malformed (no such kind of store), Unavailable (it cannot be reached), NotAStore (something else is
+        there).
+        """
+        store = store_at(url)
+        async with store.log() as log, store.views() as views, projectors_beside(store, self.folds):
+            yield App(
+                aggregates=self.aggregates,
+                catalogue=self.catalogue,
+                queries=self.queries,
+                shapes=[fold.shape for fold in self.folds],
+                log=log,
+                views=views,
+            )
+
+
+def _events(aggregates: Iterable[AggregateRules], projected: Iterable[type[Event]]) -> list[type[Event]]:
+    found: dict[type[Event], None] = {}
+    for aggregate in aggregates:
+        for event in sorted(aggregate.events, key=lambda kind: kind.__name__):
+            found[event] = None
+    for event in projected:
+        found[event] = None
+    return list(found)

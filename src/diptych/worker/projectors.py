@@ -1,0 +1,78 @@
+"""Runs projectors beside the application, on an event loop of their own: no fold holds up a request."""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from diptych.read import Fold, Projector
+from diptych.stores import Store
+
+
+@asynccontextmanager
+async def projectors_beside(store: Store, folds: Sequence[Fold[Any]]) -> AsyncGenerator[None]:
+    """Runs a projector for each fold while the context is open. It opens when every view is ready to be filled.
+
+    Raises what the store raises when it is opened.
+    """
+    if not folds:
+        yield
+        return
+    thread = _ProjectorThread(store, folds)
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, thread.begin)
+    try:
+        yield
+    finally:
+        await loop.run_in_executor(None, thread.end)
+
+
+class _ProjectorThread:
+    def __init__(self, store: Store, folds: Sequence[Fold[Any]]) -> None:
+        self._store = store
+        self._folds = folds
+        self._started = threading.Event()
+        self._error: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._main, name="diptych-projectors", daemon=True)
+
+    def begin(self) -> None:
+        """Starts the thread and waits until the views are ready. Raises what went wrong on the way there."""
+        self._thread.start()
+        self._started.wait()
+        if self._error is not None:
+            self._thread.join()
+            raise self._error
+
+    def end(self) -> None:
+        """Stops the projectors between two pages, and waits for that."""
+        assert self._loop is not None  # noqa: S101 - it has begun
+        assert self._stop is not None  # noqa: S101 - it has begun
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(self._run())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the thread was begun
+            self._error = error
+        finally:
+            self._started.set()
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        async with AsyncExitStack() as stack:
+            log = await stack.enter_async_context(self._store.log())
+            views = await stack.enter_async_context(self._store.views())
+            projectors = [Projector(fold, log, views) for fold in self._folds]
+            for projector in projectors:
+                await projector.prepare()
+            running = [asyncio.create_task(projector.run()) for projector in projectors]
+            self._started.set()
+            await self._stop.wait()
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
