@@ -12,7 +12,17 @@ from diptych.messages.values import value_check
 
 M = TypeVar("M")
 
-_encoder = msgspec.json.Encoder(order="deterministic", decimal_format="string", uuid_format="canonical")
+
+def _as_text(value: object) -> str:
+    """Kinds of text, such as a token, are text."""
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+_encoder = msgspec.json.Encoder(
+    order="deterministic", decimal_format="string", uuid_format="canonical", enc_hook=_as_text
+)
 
 
 def to_json(value: object) -> bytes:

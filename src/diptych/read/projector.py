@@ -12,7 +12,7 @@ from typing import Any
 
 from diptych.log import PAGE_EVENTS, Anchor, EventLog, Page, RecordedEvent, RecordPage, StoredEvent
 from diptych.read.fold import Fold, Poison
-from diptych.read.store import Checkpoint, Failure, ViewStore
+from diptych.read.store import Checkpoint, Failure, Superseded, ViewStore
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +20,9 @@ Events = Sequence[StoredEvent | RecordedEvent]
 
 IDLE = timedelta(seconds=1)
 """How long a projector waits for news before it looks again by itself."""
+
+STAND_BY = timedelta(milliseconds=100)
+"""How long a projector rests that found another one at work on its view."""
 
 RETRY_FIRST = timedelta(milliseconds=100)
 RETRY_MOST = timedelta(seconds=30)
@@ -54,10 +57,12 @@ class Projector:
                 while True:
                     checkpoint = await self.step(checkpoint)
                     wait = RETRY_FIRST
+            except Superseded:  # another projector is at work; this one stands by
+                await asyncio.sleep(STAND_BY.total_seconds())
             except Exception as error:  # noqa: BLE001 - one broken projection must not take the others with it
                 log.warning("projection %s waits %s s: %s", self._shape.name, wait.total_seconds(), error)
-            await asyncio.sleep(wait.total_seconds())
-            wait = min(wait * 2, RETRY_MOST)
+                await asyncio.sleep(wait.total_seconds())
+                wait = min(wait * 2, RETRY_MOST)
 
     async def step(self, checkpoint: Checkpoint) -> Checkpoint:
         """Applies the next page, or waits a while for one.

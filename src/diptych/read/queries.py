@@ -22,7 +22,7 @@ R = TypeVar("R")
 QueryFunction = Callable[[Any, Views], Awaitable[Any]]
 
 ASK_TIMEOUT = timedelta(seconds=5)
-"""How long a query may take, waiting included, unless asked for otherwise."""
+"""How long a query may wait for its views, and how long it may take to read them, unless asked for otherwise."""
 
 
 class Lag(NamedTuple):
@@ -131,12 +131,14 @@ class QuerySide:
     async def _fresh(
         self, handler: QueryHandler, query: Query[Any], wanted: int, timeout: timedelta
     ) -> tuple[Any, Mapping[ViewShape[Any], Checkpoint]]:
-        deadline = asyncio.get_running_loop().time() + timeout.total_seconds()
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout.total_seconds()
         for shape in self._reads.get(handler.query, ()) if wanted else ():
-            await self._store.reached(shape, wanted, timeout)  # saves running the query in vain; the snapshot decides
+            # What it read the last time, it will read again: waiting first saves running it in vain.
+            await self._store.reached(shape, wanted, timedelta(seconds=deadline - clock()))
         while True:
             try:
-                async with asyncio.timeout_at(deadline), self._store.snapshot() as snapshot:
+                async with asyncio.timeout(timeout.total_seconds()), self._store.snapshot() as snapshot:
                     views = Views(snapshot, self._shapes, wanted)
                     value = await handler.function(query, views)
             except Behind as error:

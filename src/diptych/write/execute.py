@@ -17,7 +17,6 @@ from diptych.log import (
     Condition,
     EventCatalogue,
     EventLog,
-    EventQuery,
     Metadata,
     NewEvent,
     NoneNewer,
@@ -179,14 +178,15 @@ class WriteSide:
     async def _load(self, attempt: "_Attempt") -> Loaded:
         rules = attempt.route.rules
         if rules.aggregate.boundary:
-            return await self._load_boundary(rules, rules.boundary_query(attempt.command), attempt.stream)
+            if attempt.expected_version is not None:
+                raise Malformed(
+                    f"Aggregate {rules.name!r} decides over a boundary, not over a version", "$.expected_version"
+                )
+            query = rules.boundary_query(attempt.command)
+            found, head = await self._log.select(query)
+            return Loaded(self._evolve(rules, found), 0, NoneNewer(query, head))
         events, version = await self._log.load(attempt.stream)
         return Loaded(self._evolve(rules, events), version, StreamAt(version))
-
-    async def _load_boundary(self, rules: AggregateRules, query: EventQuery, stream: str) -> Loaded:
-        events, head = await self._log.select(query)
-        own = [event for event in events if event.stream == stream]
-        return Loaded(self._evolve(rules, events), len(own), NoneNewer(query, head))
 
     def _evolve(self, rules: AggregateRules, events: Iterable[StoredEvent]) -> Any:
         state = rules.initial
