@@ -18,6 +18,9 @@ MINIMUM_SQLITE = (3, 37, 0)
 LOCK_TIMEOUT = timedelta(seconds=5)
 """How long a writer waits for another process's transaction before it says that it cannot write."""
 
+CHECKPOINT_PAGES = 4000
+"""Pages of 4 KiB after which the write-ahead log is folded into the file: fewer, larger folds write less in all."""
+
 STATEMENT_CACHE = 256
 
 _RETRY_SECONDS = 0.0005
@@ -36,6 +39,7 @@ def open_writer(path: Path, synchronous: str) -> sqlite3.Connection:
             _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             connection.execute("PRAGMA journal_size_limit = 67108864")
         except BaseException:
             connection.close()

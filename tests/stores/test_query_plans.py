@@ -1,0 +1,96 @@
+"""Every hot statement finds its rows by an index, and no statement of the log sorts or scans what it need not."""
+
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+
+from diptych import View
+from diptych.read import Order, Selector, ViewShape, ge
+from diptych.stores.sql import load_script, load_statements
+from diptych.stores.sqlite import select
+from diptych.stores.sqlite.rows import RowTable
+
+SQL = load_statements("diptych.stores.sqlite", "log.sql")
+
+HOT = {
+    "head": ((), "SCAN event"),
+    "versions": (("[]",), "SEARCH event USING COVERING INDEX event_stream (stream=?)"),
+    "outcomes": (("[]",), "SEARCH ledger USING PRIMARY KEY (command_id=?)"),
+    "types_between": ((1, 2), "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+    "newest_by_tags": (("[]", 0, "[]", "[]", 1), "SEARCH event_tag USING PRIMARY KEY (tag=? AND position>?)"),
+    "newest_by_types": (("[]", 0), "SEARCH event USING COVERING INDEX event_type (type=? AND position>?)"),
+    "select_by_tags": (("[]", "[]", "[]", 1), "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)"),
+    "select_by_types": (("[]",), "SEARCH event USING INDEX event_type (type=?)"),
+    "load": (("s",), "SEARCH event USING INDEX event_stream (stream=?)"),
+    "read": ((0, 1), "SEARCH event USING INTEGER PRIMARY KEY (rowid>?)"),
+    "read_types": ((0, 9, "[]", 1), "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+    "read_records": ((0, 1), "SEARCH event USING INTEGER PRIMARY KEY (rowid>?)"),
+    "read_records_types": ((0, 9, "[]", 1), "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+    "event_at": ((1,), "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)"),
+}
+
+
+@pytest.fixture
+def log() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:")
+    for statement in load_script("diptych.stores.sqlite", "schema.sql"):
+        connection.execute(statement)
+    yield connection
+    connection.close()
+
+
+def plan(connection: sqlite3.Connection, sql: str, binds: object) -> str:
+    return "\n".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", binds))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_a_statement_of_the_log_uses_its_index(log: sqlite3.Connection, name: str) -> None:
+    binds, wanted = HOT[name]
+    found = plan(log, SQL[name], binds)
+    assert wanted in found
+    assert "SCAN event_tag" not in found
+    assert "SCAN ledger" not in found
+
+
+@pytest.mark.parametrize("name", ["load", "read", "read_types", "read_records", "read_records_types", "head"])
+def test_what_is_read_in_order_is_stored_in_order(log: sqlite3.Connection, name: str) -> None:
+    assert "TEMP B-TREE" not in plan(log, SQL[name], HOT[name][0])
+
+
+class Sale(View, key="sale_id", index=("amount",)):
+    sale_id: str
+    amount: int
+    note: str
+
+
+@pytest.fixture
+def views() -> Iterator[tuple[sqlite3.Connection, RowTable[Sale]]]:
+    connection = sqlite3.connect(":memory:")
+    table = RowTable(ViewShape(Sale), 1)
+    for statement in table.create():
+        connection.execute(statement)
+    yield connection, table
+    connection.close()
+
+
+def test_rows_are_found_by_key(views: tuple[sqlite3.Connection, RowTable[Sale]]) -> None:
+    connection, table = views
+    ((sql, binds),) = table.lookups(["a", "b", "c"])
+    assert "SEARCH row USING PRIMARY KEY (sale_id=?)" in plan(connection, sql, binds)
+
+
+def test_rows_are_found_by_a_declared_index(views: tuple[sqlite3.Connection, RowTable[Sale]]) -> None:
+    connection, table = views
+    statement = select.select(table, Selector(filters=(("amount", ge(3)),)), 10)
+    assert "USING INDEX Sale__1__amount (amount>?)" in plan(connection, *statement)
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_late_page_is_read_from_the_index(
+    views: tuple[sqlite3.Connection, RowTable[Sale]], *, descending: bool
+) -> None:
+    connection, table = views
+    order = (Order("amount", descending), Order("sale_id", descending=False))
+    found = plan(connection, *select.select(table, Selector(order=order, after=(7, "x")), 10))
+    assert f"USING INDEX Sale__1__amount (amount{'<' if descending else '>'}?)" in found
