@@ -44,8 +44,11 @@ class Malformed(DiptychError):
     status = 400
 
     def __init__(self, detail: str, path: str = "$") -> None:
-        super().__init__(f"{detail} - at `{path}`" if path != "$" else detail)
+        super().__init__(detail)
         self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.detail} - at `{self.path}`" if self.path != "$" else self.detail
 
 
 class Forbidden(DiptychError):

@@ -15,6 +15,8 @@ SQL = load_statements("diptych.stores.sqlite", "log.sql")
 
 HOT = {
     "head": ((), "SCAN event"),
+    "version": (("s",), "SEARCH event USING COVERING INDEX event_stream (stream=?)"),
+    "outcome": (("c",), "SEARCH ledger USING PRIMARY KEY (command_id=?)"),
     "versions": (("[]",), "SEARCH event USING COVERING INDEX event_stream (stream=?)"),
     "outcomes": (("[]",), "SEARCH ledger USING PRIMARY KEY (command_id=?)"),
     "types_between": ((1, 2), "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
@@ -83,7 +85,7 @@ def test_rows_are_found_by_key(views: tuple[sqlite3.Connection, RowTable[Sale]])
 def test_rows_are_found_by_a_declared_index(views: tuple[sqlite3.Connection, RowTable[Sale]]) -> None:
     connection, table = views
     statement = select.select(table, Selector(filters=(("amount", ge(3)),)), 10)
-    assert "USING INDEX Sale__1__amount (amount>?)" in plan(connection, *statement)
+    assert "USING INDEX diptych_Sale_1_amount (amount>?)" in plan(connection, *statement)
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -93,4 +95,4 @@ def test_a_late_page_is_read_from_the_index(
     connection, table = views
     order = (Order("amount", descending), Order("sale_id", descending=False))
     found = plan(connection, *select.select(table, Selector(order=order, after=(7, "x")), 10))
-    assert f"USING INDEX Sale__1__amount (amount{'<' if descending else '>'}?)" in found
+    assert f"USING INDEX diptych_Sale_1_amount (amount{'<' if descending else '>'}?)" in found

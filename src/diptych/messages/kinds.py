@@ -9,7 +9,7 @@ import msgspec
 
 from diptych.messages.meta import Declaration, MessageMeta
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
@@ -44,7 +44,9 @@ class Event(msgspec.Struct, metaclass=MessageMeta, frozen=True, kw_only=True):
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
-class Query(msgspec.Struct, Generic[R], metaclass=MessageMeta, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Query(
+    msgspec.Struct, Generic[R_co], metaclass=MessageMeta, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
     """A question that changes nothing and is answered with an R.
 
     Class keywords: `name` is the published name, by default the class's.

@@ -38,10 +38,16 @@ class MessageMeta(msgspec.StructMeta):
         tags: str | tuple[str, ...] = (),
         key: str | tuple[str, ...] = (),
         index: str | tuple[str, ...] = (),
-        **options: Any,
+        frozen: bool = True,
+        kw_only: bool = True,
+        forbid_unknown_fields: bool | None = None,
     ) -> "MessageMeta":
-        options = {"frozen": True, "kw_only": True, "gc": False} | options
-        cls = super().__new__(mcls, class_name, bases, namespace, **options)
+        if not frozen or not kw_only:
+            raise TypeError(f"{class_name}: a message is frozen and keyword-only")
+        options: dict[str, Any] = (
+            {} if forbid_unknown_fields is None else {"forbid_unknown_fields": forbid_unknown_fields}
+        )
+        cls = super().__new__(mcls, class_name, bases, namespace, frozen=True, kw_only=True, gc=False, **options)
         declared = Declaration(
             name=name or class_name, schema=schema, tags=names(tags), key=names(key), index=names(index)
         )

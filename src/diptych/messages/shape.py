@@ -3,6 +3,7 @@
 A message built in Python takes the same way as one that came in as JSON, so both are held to the same rules.
 """
 
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -55,7 +56,22 @@ class Shape(Generic[M]):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Malformed(f"This is not JSON: {error}") from None
         if self._check is not None:
-            self._check(message, "$")
+            self._check(message)
+        return message
+
+    def received(self, data: bytes) -> tuple[M, bytes]:
+        """The message in this JSON, and its canonical JSON. Raises Malformed, with the path of what is wrong."""
+        message = self.decode(data)
+        return message, to_json(message)
+
+    def converted(self, values: Mapping[str, object]) -> M:
+        """The message of these values by field. What JSON writes as text may be text. Raises Malformed."""
+        try:
+            message = msgspec.convert(values, self.kind)
+        except msgspec.ValidationError as error:
+            raise malformed(error) from None
+        if self._check is not None:
+            self._check(message)
         return message
 
     def validated(self, message: M) -> tuple[M, bytes]:

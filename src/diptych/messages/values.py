@@ -7,7 +7,7 @@ the type holds nothing to look at, so that a message without Decimals and times 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields as dataclass_fields
 from dataclasses import is_dataclass
-from datetime import datetime, time
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, time
 from decimal import Decimal
 from typing import Any, cast
 
@@ -22,22 +22,35 @@ MAX_DIGITS = 28
 MAX_ID = 200
 """Characters that an id may have: every backend can index it."""
 
-Check = Callable[[Any, str], None]
+Check = Callable[[Any], None]
 
 
-def check_decimal(value: Decimal, path: str) -> None:
+def check_decimal(value: Decimal) -> None:
     """Raises Malformed unless the value is finite and has at most MAX_DIGITS digits on either side of the point."""
     exponent = value.as_tuple().exponent
     if not isinstance(exponent, int):
-        raise Malformed(f"Expected a finite decimal, got {value}", path)
+        raise Malformed(f"Expected a finite decimal, got {value}")
     if exponent < -MAX_DIGITS or exponent > MAX_DIGITS or value.adjusted() >= MAX_DIGITS:
-        raise Malformed(f"Expected a decimal of at most {MAX_DIGITS} digits before and after the point", path)
+        raise Malformed(f"Expected a decimal of at most {MAX_DIGITS} digits before and after the point")
 
 
-def check_zone(value: datetime | time, path: str) -> None:
-    """Raises Malformed for a time without a zone."""
+def check_zone(value: datetime | time) -> None:
+    """Raises Malformed for a time without a zone, or one that UTC does not have."""
     if value.tzinfo is None:
-        raise Malformed("Expected a time with a zone, such as 2026-01-31T12:00:00Z", path)
+        raise Malformed("Expected a time with a zone, such as 2026-01-31T12:00:00Z")
+    if isinstance(value, datetime) and value.year in (MINYEAR, MAXYEAR):
+        try:
+            value.astimezone(UTC)
+        except OverflowError:
+            raise Malformed("Expected a time that exists in UTC as well") from None
+
+
+def check_text(value: str, path: str) -> None:
+    """Raises Malformed for text that has no UTF-8 form: half a surrogate pair."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Malformed("Expected text that has a UTF-8 form", path) from None
 
 
 def check_id(value: object, path: str) -> str:
@@ -47,11 +60,16 @@ def check_id(value: object, path: str) -> str:
         raise Malformed(f"Expected an id of 1 to {MAX_ID} characters, got {len(text)}", path)
     if not text.isprintable() and any(ord(char) < 32 or 127 <= ord(char) < 160 for char in text):
         raise Malformed("Expected an id without control characters", path)
+    if not text.isascii():
+        check_text(text, path)
     return text
 
 
 def value_check(kind: Any) -> Check | None:
-    """A function of a value of this type and its path that raises Malformed, or None where nothing needs a look."""
+    """A function of a value of this type that raises Malformed with the path, or None where nothing needs a look.
+
+    Raises TypeError for a type that has no JSON form.
+    """
     return _Compiler().check(shapes.type_info(kind))
 
 
@@ -61,7 +79,7 @@ class _Compiler:
     def __init__(self) -> None:
         self._records: dict[Any, _Record] = {}
 
-    def check(self, info: shapes.Type) -> Check | None:
+    def check(self, info: shapes.Type) -> Check | None:  # noqa: C901 - one case for each kind
         match info:
             case shapes.DecimalType():
                 return check_decimal
@@ -81,6 +99,8 @@ class _Compiler:
                 return self._any_of(info.types)
             case shapes.Metadata():
                 return self.check(info.type)
+            case shapes.CustomType():
+                raise TypeError(f"{info.cls.__name__} has no JSON form")
             case _:
                 return None
 
@@ -108,31 +128,46 @@ class _Record:
     def __init__(self) -> None:
         self.fields: list[tuple[str, str, Check]] = []
 
-    def __call__(self, value: Any, path: str) -> None:
+    def __call__(self, value: Any) -> None:
         for name, shown, check in self.fields:
-            check(getattr(value, name), f"{path}.{shown}")
+            try:
+                check(getattr(value, name))
+            except Malformed as error:
+                raise under(f".{shown}", error) from None
 
 
 def _each(check: Check | None) -> Check | None:
     if check is None:
         return None
 
-    def each(values: Iterable[Any], path: str) -> None:
-        for number, value in enumerate(values):
-            check(value, f"{path}[{number}]")
+    def each(values: Iterable[Any]) -> None:
+        number = 0
+        try:
+            for number, value in enumerate(values):  # noqa: B007 - the number is for the error
+                check(value)
+        except Malformed as error:
+            raise under(f"[{number}]", error) from None
 
     return each
 
 
-def check_anything(value: Any, path: str) -> None:
-    """The slow way, by the value's own type: for unions, mappings and fixed tuples."""
+def under(step: str, error: Malformed) -> Malformed:
+    """The same complaint, one step further from the root."""
+    return Malformed(error.detail, f"${step}{error.path[1:]}")
+
+
+def check_anything(value: Any) -> None:
+    """The slow way, by the value's own type: for unions, mappings and fixed tuples. Raises Malformed."""
     if isinstance(value, Decimal):
-        check_decimal(value, path)
+        check_decimal(value)
     elif isinstance(value, (datetime, time)):
-        check_zone(value, path)
+        check_zone(value)
     else:
-        for part, item in _parts(value):
-            check_anything(item, path + part)
+        for step, item in _parts(value):
+            try:
+                check_anything(item)
+            except Malformed as error:
+                raise under(step, error) from None
 
 
 def _entries(value: Any) -> Iterable[tuple[str, Any]]:

@@ -3,12 +3,13 @@
 No I/O: logs and read stores come in as protocols.
 """
 
+from diptych.read.columns import Column, Kind, Scale
 from diptych.read.filters import Filter, between, ge, gt, le, lt, one_of, prefix
 from diptych.read.fold import Fold, FoldRules, Poison
 from diptych.read.projection import Projection
 from diptych.read.projector import Projector
-from diptych.read.queries import ASK_TIMEOUT, Answer, Lag, QueryHandler, QuerySide
-from diptych.read.shape import Column, Key, Kind, Scale, ViewShape
+from diptych.read.queries import ASK_TIMEOUT, Answer, Lag, QueryHandler, QuerySide, Standing
+from diptych.read.shape import Key, ViewShape
 from diptych.read.store import Checkpoint, Failure, Order, Selector, Snapshot, Superseded, ViewStore
 from diptych.read.views import Page, Rows, Selection, Views
 
@@ -36,6 +37,7 @@ __all__ = [
     "Selection",
     "Selector",
     "Snapshot",
+    "Standing",
     "Superseded",
     "ViewShape",
     "ViewStore",

@@ -16,7 +16,7 @@ _DIGEST = 8
 
 def write_cursor(shape: ViewShape[Any], selector: Selector, values: Sequence[Any]) -> str:
     """The cursor after a row with these values of the order's fields."""
-    body = msgspec.json.encode(values)
+    body = msgspec.msgpack.encode(values)  # JSON has no infinity
     return base64.urlsafe_b64encode(_digest(shape, selector, body) + body).decode().rstrip("=")
 
 
@@ -29,7 +29,7 @@ def read_cursor(shape: ViewShape[Any], selector: Selector, cursor: str) -> tuple
     digest, body = raw[:_DIGEST], raw[_DIGEST:]
     if digest != _digest(shape, selector, body):
         raise _foreign()
-    values = msgspec.json.decode(body)
+    values = msgspec.msgpack.decode(body)
     columns = [shape.column(order.field) for order in selector.order]
     return tuple(
         [

@@ -7,6 +7,7 @@ in memory, and written with the checkpoint in one transaction.
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,8 +26,9 @@ STAND_BY = timedelta(milliseconds=100)
 """How long a projector rests that found another one at work on its view."""
 
 RETRY_FIRST = timedelta(milliseconds=100)
-RETRY_MOST = timedelta(seconds=30)
-"""Waits before an event or a store that failed is tried again: doubled from the first to the most."""
+RETRY_STORE = timedelta(seconds=1)
+RETRY_HALTED = timedelta(seconds=30)
+"""Waits before a store, or an event that could not be applied, is tried again: doubled from the first to the most."""
 
 
 class Halted(Exception):
@@ -43,9 +45,10 @@ class Projector:
         self._views = views
         self._page_events = page_events
 
-    async def prepare(self) -> Checkpoint:
-        """Makes the view ready. Raises Unavailable."""
-        return await self._views.prepare(self._shape, self._log.log_id)
+    async def begin(self) -> None:
+        """Makes the view ready, and finds out whether the log still holds what it has applied. Raises Unavailable."""
+        with suppress(Halted):
+            await self.prepare()
 
     async def run(self) -> None:
         """Applies events until it is cancelled, whatever fails: a failure is kept where queries see it, and retried."""
@@ -53,7 +56,6 @@ class Projector:
         while True:
             try:
                 checkpoint = await self.prepare()
-                await self._check_history(checkpoint)
                 while True:
                     checkpoint = await self.step(checkpoint)
                     wait = RETRY_FIRST
@@ -62,7 +64,7 @@ class Projector:
             except Exception as error:  # noqa: BLE001 - one broken projection must not take the others with it
                 log.warning("projection %s waits %s s: %s", self._shape.name, wait.total_seconds(), error)
                 await asyncio.sleep(wait.total_seconds())
-                wait = min(wait * 2, RETRY_MOST)
+                wait = min(wait * 2, RETRY_HALTED if isinstance(error, Halted) else RETRY_STORE)
 
     async def step(self, checkpoint: Checkpoint) -> Checkpoint:
         """Applies the next page, or waits a while for one.
@@ -73,14 +75,25 @@ class Projector:
         if page.upto.position <= checkpoint.position:
             await self._log.wait_past(checkpoint.position, IDLE)
             return checkpoint
+        return await self._apply_all(page.events, checkpoint, page.upto)
+
+    async def _apply_all(self, events: Events, checkpoint: Checkpoint, upto: Anchor) -> Checkpoint:
+        """Applies the events at once, or, where one of them cannot be applied, all before the first such one."""
         try:
-            return await self._apply(page.events, checkpoint, page.upto)
+            return await self._apply(events, checkpoint, upto)
         except Poison as poison:
-            before = [event for event in page.events if event.position < poison.position]
-            checkpoint = await self._apply(before, checkpoint, await self._anchor(poison.position - 1))
+            before = [event for event in events if event.position < poison.position]
+            if poison.position - 1 > checkpoint.position:
+                checkpoint = await self._apply_all(before, checkpoint, await self._anchor(poison.position - 1))
             raise await self._halt(checkpoint, poison.position, poison.reason) from poison
-        except ValueError:
-            return await self._apply_singly(page, checkpoint)
+        except ValueError as error:
+            # A row does not fit the store, and the rows of a page are written at once: halves find the event.
+            if len(events) == 1:
+                raise await self._halt(checkpoint, events[0].position, str(error)) from error
+            middle = len(events) // 2
+            half = await self._anchor(events[middle - 1].position)
+            checkpoint = await self._apply_all(events[:middle], checkpoint, half)
+            return await self._apply_all(events[middle:], checkpoint, upto)
 
     async def _read(self, after: int) -> Page | RecordPage:
         read = self._log.read_records if self._fold.wants_records else self._log.read
@@ -91,15 +104,6 @@ class Projector:
         rows = await self._views.load(self._shape, {key for _, _, _, key in steps}) if steps else {}
         changes = self._fold.apply(steps, rows)
         return await self._views.commit(self._shape, changes, checkpoint, upto)
-
-    async def _apply_singly(self, page: Page | RecordPage, checkpoint: Checkpoint) -> Checkpoint:
-        """Finds the event whose row the store cannot hold: all of a page's rows are written at once."""
-        for event in page.events:
-            try:
-                checkpoint = await self._apply([event], checkpoint, await self._anchor(event.position))
-            except (Poison, ValueError) as error:
-                raise await self._halt(checkpoint, event.position, str(error)) from error
-        return checkpoint
 
     async def _halt(self, checkpoint: Checkpoint, position: int, reason: str) -> Halted:
         known = checkpoint.failure
@@ -114,10 +118,13 @@ class Projector:
             raise Halted(f"the log has no event {position} any more")
         return anchor
 
-    async def _check_history(self, checkpoint: Checkpoint) -> None:
+    async def prepare(self) -> Checkpoint:
+        """Makes the view ready and says where it stands. Raises Halted if the log holds other events."""
+        checkpoint = await self._views.prepare(self._shape, self._log.log_id)
         if await self._log.anchor(checkpoint.position) != checkpoint.anchor:
             reason = (
                 "the log holds another event there than the view has applied: it was restored or has lost its end; "
-                "begin the view anew"
+                "have it filled anew (on SQLite: delete the views' file)"
             )
             raise await self._halt(checkpoint, checkpoint.position, reason)
+        return checkpoint

@@ -14,7 +14,7 @@ from diptych.log import EventLog, Head, Token, from_microseconds
 from diptych.messages import Query, Shape, View
 from diptych.messages.words import did_you_mean
 from diptych.read.shape import ViewShape
-from diptych.read.store import Checkpoint, ViewStore
+from diptych.read.store import Checkpoint, Snapshot, ViewStore
 from diptych.read.views import Behind, Views
 
 R = TypeVar("R")
@@ -44,12 +44,22 @@ class Answer(NamedTuple, Generic[R]):
     stale: bool
 
 
+class Standing(NamedTuple):
+    """How a view stands: the position that it has reached, its lag, and why it stands still, if it does."""
+
+    view: str
+    position: int
+    lag: Lag
+    failure: str | None
+
+
 class QueryHandler(NamedTuple):
-    """How queries of one type are answered."""
+    """How queries of one type are answered, and the type of the answer."""
 
     query: type[Query[Any]]
     function: QueryFunction
     shape: Shape[Any]
+    result: Any
 
 
 class QuerySide:
@@ -75,21 +85,26 @@ class QuerySide:
         Unavailable.
         """
         handler, valid = self._handler(query)
-        wanted = await self._wanted(after)
-        value: R = (await self._fresh(handler, valid, wanted, timeout))[0]
+        wanted = await self.position_of(after)
+        value: R = (await self._fresh(handler, valid, wanted, timeout, timeout))[0]
         return value
 
-    async def answer(self, query: Query[R], after: Token | None, timeout: timedelta, *, lenient: bool) -> Answer[R]:
-        """As `ask`, with the circumstances; a lenient query is answered with what there is when the time is over."""
+    async def answer(
+        self, query: Query[R], after: Token | None, timeout: timedelta, wait: timedelta, *, lenient: bool
+    ) -> Answer[R]:
+        """As `ask`, with the circumstances, waiting for the views at most `wait`.
+
+        A lenient query is answered with what there is when that is over.
+        """
         handler, valid = self._handler(query)
-        wanted = await self._wanted(after)
+        wanted = await self.position_of(after)
         stale = False
         try:
-            value, seen = await self._fresh(handler, valid, wanted, timeout)
+            value, seen = await self._fresh(handler, valid, wanted, timeout, wait)
         except NotCaughtUp:
             if not lenient:
                 raise
-            value, seen = await self._fresh(handler, valid, 0, timeout)
+            value, seen = await self._fresh(handler, valid, 0, timeout, wait)
             stale = True
         head = await self._log.head()
         position = min([checkpoint.position for checkpoint in seen.values()], default=head.position)
@@ -97,15 +112,29 @@ class QuerySide:
 
     async def caught_up(self, after: Token, timeout: timedelta) -> None:
         """Waits until every view has reached the token. Raises NotCaughtUp, Malformed."""
-        wanted = await self._wanted(after)
+        wanted = await self.position_of(after)
         deadline = asyncio.get_running_loop().time() + timeout.total_seconds()
         for shape in self._shapes.values():
             while True:
                 async with self._store.snapshot() as snapshot:
                     checkpoint = await snapshot.checkpoint(shape)
-                if checkpoint.position >= wanted:
+                if checkpoint.position >= wanted and not checkpoint.astray:
                     break
                 await self._wait(shape, checkpoint, wanted, deadline)
+
+    async def standings(self) -> list[Standing]:
+        """How every view stands, all under one snapshot. Raises Unavailable."""
+        head = await self._log.head()
+        async with self._store.snapshot() as snapshot:
+            return [await self._standing(shape, snapshot, head) for shape in self._shapes.values()]
+
+    async def _standing(self, shape: ViewShape[Any], snapshot: Snapshot, head: Head) -> Standing:
+        try:
+            checkpoint = await snapshot.checkpoint(shape)
+        except NotCaughtUp as error:
+            return Standing(shape.name, error.position, await self._lag(error.position, head), error.reason)
+        failure = None if checkpoint.failure is None else checkpoint.failure.reason
+        return Standing(shape.name, checkpoint.position, await self._lag(checkpoint.position, head), failure)
 
     def _handler(self, query: Query[Any]) -> tuple[QueryHandler, Any]:
         handler = self._handlers.get(type(query))
@@ -115,7 +144,8 @@ class QuerySide:
             raise NotFound(f"This context does not answer {name}{did_you_mean(name, known)}")
         return handler, handler.shape.validated(query)[0]
 
-    async def _wanted(self, after: Token | None) -> int:
+    async def position_of(self, after: Token | None) -> int:
+        """The position that a token names, 0 for none. Raises Malformed for one of another log, NotCaughtUp."""
         if after is None:
             return 0
         if after.log_id != self._log.log_id:
@@ -129,10 +159,10 @@ class QuerySide:
         return after.position
 
     async def _fresh(
-        self, handler: QueryHandler, query: Query[Any], wanted: int, timeout: timedelta
+        self, handler: QueryHandler, query: Query[Any], wanted: int, timeout: timedelta, wait: timedelta
     ) -> tuple[Any, Mapping[ViewShape[Any], Checkpoint]]:
         clock = asyncio.get_running_loop().time
-        deadline = clock() + timeout.total_seconds()
+        deadline = clock() + wait.total_seconds()
         for shape in self._reads.get(handler.query, ()) if wanted else ():
             # What it read the last time, it will read again: waiting first saves running it in vain.
             await self._store.reached(shape, wanted, timedelta(seconds=deadline - clock()))

@@ -36,6 +36,11 @@ class Checkpoint(NamedTuple):
         """The log position up to which everything is applied."""
         return self.anchor.position
 
+    @property
+    def astray(self) -> bool:
+        """Whether the view has applied what the log does not hold: its failure stands at an event it has applied."""
+        return self.failure is not None and self.failure.position <= self.position
+
 
 class Superseded(Exception):
     """The checkpoint is not where this projector left it: another one is at work, or the view was begun anew."""

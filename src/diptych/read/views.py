@@ -3,19 +3,23 @@
 from collections.abc import Generator, Iterable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from diptych.errors import Malformed, NotFound
-from diptych.messages import View, convert
-from diptych.messages.values import check_anything
+from diptych.errors import Malformed, NotFound, TooLarge
+from diptych.messages import View
 from diptych.messages.words import did_you_mean
+from diptych.read.columns import ORDERED, SUMMABLE, Column, Kind, typed_value
 from diptych.read.cursor import read_cursor, write_cursor
 from diptych.read.filters import Between, Compared, Filter, OneOf, Prefix, as_filter
-from diptych.read.shape import ORDERED, SUMMABLE, Column, Key, Kind, ViewShape
+from diptych.read.shape import Key, ViewShape
 from diptych.read.store import Checkpoint, Order, Selector, Snapshot
 
 V = TypeVar("V", bound=View)
 
 MAX_ROWS = 10_000
 """Rows that a selection without a limit may give; more is TooLarge, never cut off in silence."""
+
+
+MAX_ALTERNATIVES = 1000
+"""Values that one `one_of` may have."""
 
 
 class Behind(Exception):
@@ -66,7 +70,7 @@ class Views:
         """The snapshot, once the view is known to be fresh enough in it. Raises Behind."""
         if shape not in self.seen:
             checkpoint = await self._snapshot.checkpoint(shape)
-            if checkpoint.position < self._wanted:
+            if self._wanted and (checkpoint.position < self._wanted or checkpoint.astray):
                 self.behind = Behind(shape, checkpoint)
                 raise self.behind
             self.seen[shape] = checkpoint
@@ -173,26 +177,20 @@ def _order(shape: ViewShape[Any], field: str) -> Order:
 
 def _typed(column: Column, value: object) -> Filter:
     """The filter with its values in the type of the field."""
+    if column.kind is Kind.JSON:
+        raise Malformed("A field of nested values cannot be filtered", f"$.{column.name}")
     match as_filter(value):
         case Compared("=", None):
             return Compared("=", None)
         case Compared(operator, operand):
-            return Compared(operator, _value(column, operand))
+            return Compared(operator, typed_value(column, operand))
         case Between(low, high):
-            return Between(_value(column, low), _value(column, high))
+            return Between(typed_value(column, low), typed_value(column, high))
         case OneOf(values):
-            return OneOf(tuple([_value(column, item) for item in values]))
+            if len(values) > MAX_ALTERNATIVES:
+                raise TooLarge(f"one_of takes at most {MAX_ALTERNATIVES} values, got {len(values)}")
+            return OneOf(tuple([typed_value(column, item) for item in values]))
         case Prefix(text):
             if column.kind is not Kind.TEXT:
                 raise Malformed("Only text has a prefix", f"$.{column.name}")
-            return Prefix(_value(column, text))
-
-
-def _value(column: Column, value: object) -> Any:
-    if column.kind is Kind.JSON:
-        raise Malformed("A field of nested values cannot be filtered", f"$.{column.name}")
-    if column.type is str and isinstance(value, str):
-        return value
-    converted = convert(value, column.type, f"$.{column.name}")
-    check_anything(converted, f"$.{column.name}")
-    return converted
+            return Prefix(typed_value(column, text))

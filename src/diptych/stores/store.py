@@ -10,7 +10,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from diptych.errors import Malformed
-from diptych.log import EventLog
+from diptych.log import UNOBSERVED, EventLog, LogObserver
 from diptych.messages.words import did_you_mean
 from diptych.read import ViewStore
 
@@ -18,8 +18,11 @@ from diptych.read import ViewStore
 class Store(Protocol):
     """A place for a context's log and views. Each opening belongs to the event loop that it is made in."""
 
-    def log(self) -> AbstractAsyncContextManager[EventLog]:
-        """Opens the log, and makes it if there is none. Raises Unavailable, NotAStore."""
+    def log(self, observer: LogObserver = UNOBSERVED) -> AbstractAsyncContextManager[EventLog]:
+        """Opens the log, and makes it if there is none; `observer` hears of its commits.
+
+        Raises Unavailable, NotAStore.
+        """
         ...
 
     def views(self) -> AbstractAsyncContextManager[ViewStore]:
@@ -32,10 +35,14 @@ def store_at(url: str) -> Store:
 
     Raises Malformed for a URL that names no store.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        unquote(parts.path).encode()
+    except ValueError as error:
+        raise Malformed(f"{url!a} is no store URL: {error}") from None
     match parts.scheme:
         case "sqlite":
-            return _sqlite(url, parts.netloc, unquote(parts.path.removeprefix("/")), parts.query)
+            return _sqlite(url, parts.netloc, unquote(parts.path.removeprefix("/")), parts.query or parts.fragment)
         case "memory":
             from diptych.stores.memory import MemoryStore  # noqa: PLC0415 - only when it is asked for
 
@@ -49,7 +56,7 @@ def store_at(url: str) -> Store:
 def _sqlite(url: str, host: str, path: str, query: str) -> Store:
     from diptych.stores.sqlite import SqliteStore  # noqa: PLC0415 - only when it is asked for
 
-    if host or query or not path or "\0" in path:
+    if host or query or not path or path == ":memory:" or "\0" in path:
         raise Malformed(
             f"{url!r} names no file; say sqlite:///shop.db, or with the whole path sqlite:////var/lib/shop.db"
         )

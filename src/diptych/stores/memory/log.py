@@ -13,6 +13,7 @@ from diptych.errors import DiptychError
 from diptych.log import (
     BEGINNING,
     PAGE_EVENTS,
+    UNOBSERVED,
     Anchor,
     Append,
     Bell,
@@ -21,6 +22,7 @@ from diptych.log import (
     Facts,
     Head,
     Lane,
+    LogObserver,
     Outcome,
     Page,
     RecordedEvent,
@@ -46,10 +48,10 @@ class MemoryEvents:
 class MemoryLog:
     """See `diptych.log.EventLog` for what it promises, durability apart."""
 
-    def __init__(self, held: MemoryEvents, clock: Callable[[], int]) -> None:
+    def __init__(self, held: MemoryEvents, clock: Callable[[], int], observer: LogObserver = UNOBSERVED) -> None:
         self._held = held
         self._clock = clock
-        self._lane = Lane(self._commit)
+        self._lane = Lane(self._commit, observer)
 
     @property
     def log_id(self) -> str:

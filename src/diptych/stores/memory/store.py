@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
+from diptych.log import UNOBSERVED, LogObserver
 from diptych.stores.memory.log import MemoryEvents, MemoryLog
 from diptych.stores.memory.views import HeldViews, MemoryViews
 
@@ -16,8 +17,8 @@ class MemoryStore:
         self._views = HeldViews()
 
     @asynccontextmanager
-    async def log(self) -> AsyncGenerator[MemoryLog]:
-        log = MemoryLog(self._events, self._clock)
+    async def log(self, observer: LogObserver = UNOBSERVED) -> AsyncGenerator[MemoryLog]:
+        log = MemoryLog(self._events, self._clock, observer)
         try:
             yield log
         finally:

@@ -1,10 +1,12 @@
 """Views in memory: rows in dicts, copied on every commit so that a snapshot stays what it was."""
 
+import operator
 import threading
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
+from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
 from diptych.errors import Forbidden, NotCaughtUp, TooLarge, Unavailable
@@ -60,6 +62,9 @@ class MemoryViews:
     async def commit(
         self, shape: ViewShape[V], changes: Mapping[Key, V | None], at: Checkpoint, upto: Anchor
     ) -> Checkpoint:
+        for row in changes.values():
+            if row is not None:
+                shape.check(row)
         with self._held.lock:
             view = self._held.views[shape.name]
             now = view.checkpoint
@@ -147,26 +152,28 @@ class MemorySnapshot:
                 yield row
 
 
+_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
 def _fits(filter: Filter, value: Any) -> bool:
+    value = _plain(value)
     match filter:
         case Compared("=", other):
-            return bool(value == other)
+            return bool(value == _plain(other))
         case _ if value is None:
             return False
-        case Compared(operator, other):
-            return bool(
-                value < other
-                if operator == "<"
-                else value <= other
-                if operator == "<="
-                else value > other
-                if operator == ">"
-                else value >= other
-            )
+        case Compared(sign, other):
+            return bool(_COMPARISONS[sign](value, _plain(other)))
         case Between(low, high):
-            return bool(low <= value <= high)
+            return bool(_plain(low) <= value <= _plain(high))
         case OneOf(values):
-            return value in values
+            return value in map(_plain, values)
         case Prefix(text):
             return bool(value.startswith(text))
 
@@ -181,4 +188,9 @@ def _is_later(row: Any, order: Sequence[Order], values: Sequence[Any]) -> bool:
 
 def _sortable(value: Any) -> Any:
     """A value so that None comes first, as in SQL on SQLite."""
-    return (value is not None, value) if value is not None else (False,)
+    return (False,) if value is None else (True, _plain(value))
+
+
+def _plain(value: Any) -> Any:
+    """What an Enum's member stands for, by which it is compared."""
+    return value.value if isinstance(value, Enum) else value

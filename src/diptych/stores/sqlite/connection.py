@@ -3,14 +3,30 @@
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from diptych.errors import NotAStore, Unavailable
 
-APPLICATION_ID = 0x44505459
-"""`DPTY` in SQLite's header: the file is one of Diptych's."""
+T = TypeVar("T")
+
+
+class FileKind(NamedTuple):
+    """What a file of ours is: its number in SQLite's header (`application_id`), its schema and that schema's number.
+
+    `timeout` is how long SQLite itself waits for a lock, blocking whoever called it.
+    """
+
+    application_id: int
+    what: str
+    script: Sequence[str]
+    format: int
+    synchronous: str
+    timeout: timedelta
+
 
 MINIMUM_SQLITE = (3, 37, 0)
 """STRICT tables came with this version."""
@@ -27,24 +43,40 @@ _RETRY_SECONDS = 0.0005
 _BUSY_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
-def open_writer(path: Path, synchronous: str) -> sqlite3.Connection:
-    """A connection that may write, in WAL mode; `synchronous` is FULL where a commit must survive power loss."""
+def open_writer(path: Path, kind: FileKind) -> sqlite3.Connection:
+    """A connection that may write, in WAL mode, to a file of this kind, which is made if there is none.
+
+    It may wait for another process's lock. Raises Unavailable, and NotAStore, leaving the file as it is.
+    """
     if sqlite3.sqlite_version_info < MINIMUM_SQLITE:
         raise Unavailable(f"SQLite {sqlite3.sqlite_version} is too old: Diptych needs 3.37 or newer.")
     with errors_of(path):
-        connection = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, timeout=0, cached_statements=STATEMENT_CACHE
-        )
+        with closing(_connect(path, kind)) as maker:  # what it remembers of the file may be out of date when it is done
+            patiently(lambda: _make(maker, path, kind))
+        connection = _connect(path, kind)
         try:
-            _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
-            connection.execute(f"PRAGMA synchronous = {synchronous}")
-            connection.execute("PRAGMA trusted_schema = OFF")
-            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-            connection.execute("PRAGMA journal_size_limit = 67108864")
+            for pragma in (
+                "journal_mode = WAL",
+                f"synchronous = {kind.synchronous}",
+                "trusted_schema = OFF",
+                f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+                "journal_size_limit = 67108864",
+            ):
+                patiently(partial(_set, connection, pragma))
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def _connect(path: Path, kind: FileKind) -> sqlite3.Connection:
+    return sqlite3.connect(
+        path,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=kind.timeout.total_seconds(),
+        cached_statements=STATEMENT_CACHE,
+    )
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -73,27 +105,39 @@ def begin_immediate(connection: sqlite3.Connection, *, wait: bool) -> bool:
                 return False
             raise
         return True
-    _patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+    patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
     return True
 
 
-def create_schema(connection: sqlite3.Connection, path: Path, script: Sequence[str], format: int) -> None:
-    """Makes the tables in an empty file. Raises NotAStore for a file that holds something else."""
+def _is_made(connection: sqlite3.Connection, path: Path, kind: FileKind) -> bool:
+    """Whether the file is of this kind already, or else empty. Raises NotAStore for everything else."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application == 0 and found == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
+        return False
+    if application != kind.application_id:
+        raise NotAStore(f"{path} is an SQLite database, and not {kind.what}; give the path of a new file.")
+    if found != kind.format:
+        raise NotAStore(f"{path} has format {found}, and this version of Diptych reads format {kind.format}.")
+    return True
+
+
+def _make(connection: sqlite3.Connection, path: Path, kind: FileKind) -> None:
+    """Makes the tables, unless they are there: others may open the same new file at the same time."""
+    patiently(lambda: connection.execute("BEGIN"))
+    try:
+        if _is_made(connection, path, kind):
+            return
+    finally:
+        roll_back(connection)
     begin_immediate(connection, wait=True)
     try:
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
-        if application == 0 and found == 0 and empty:
-            for statement in script:
+        if not _is_made(connection, path, kind):
+            for statement in kind.script:
                 connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {format}")
-        elif application != APPLICATION_ID:
-            raise NotAStore(f"{path} is an SQLite database of another application; give the path of a new file.")
-        elif found != format:
-            raise NotAStore(f"{path} has store format {found}, and this version of Diptych reads format {format}.")
-        connection.execute("COMMIT")
+            connection.execute(f"PRAGMA application_id = {kind.application_id}")
+            connection.execute(f"PRAGMA user_version = {kind.format}")
+            connection.execute("COMMIT")
     finally:
         roll_back(connection)
 
@@ -112,18 +156,20 @@ def is_busy(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY_CODES
 
 
-def _patiently(action: Callable[[], object]) -> None:
+def _set(connection: sqlite3.Connection, pragma: str) -> None:
+    connection.execute(f"PRAGMA {pragma}").fetchall()
+
+
+def patiently(action: Callable[[], T]) -> T:
     """Repeats an action that another connection's lock is in the way of, for LOCK_TIMEOUT at most."""
     deadline = time.monotonic() + LOCK_TIMEOUT.total_seconds()
     while True:
         try:
-            action()
+            return action()
         except sqlite3.OperationalError as error:
             if not is_busy(error) or time.monotonic() > deadline:
                 raise
-            time.sleep(_RETRY_SECONDS)
-        else:
-            return
+        time.sleep(_RETRY_SECONDS)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from diptych.errors import DiptychError, OutcomeUnknown, Unavailable
 from diptych.log import (
     BEGINNING,
     PAGE_EVENTS,
+    UNOBSERVED,
     Anchor,
     Append,
     Bell,
@@ -24,6 +25,7 @@ from diptych.log import (
     Facts,
     Head,
     Lane,
+    LogObserver,
     Match,
     Outcome,
     Page,
@@ -36,17 +38,24 @@ from diptych.log import (
 )
 from diptych.stores.sql import load_script, load_statements
 from diptych.stores.sqlite.connection import (
+    FileKind,
     begin_immediate,
-    create_schema,
     errors_of,
     open_writer,
+    patiently,
     roll_back,
     translate,
 )
 from diptych.stores.sqlite.reader import Reader, in_snapshot
 
-FORMAT = 1
-"""The number of the log's schema, kept in the file's `user_version`."""
+LOG_FILE = FileKind(
+    application_id=0x4450544C,  # DPTL
+    what="the log of a Diptych store",
+    script=load_script("diptych.stores.sqlite", "schema.sql"),
+    format=1,
+    synchronous="FULL",
+    timeout=timedelta(0),
+)
 
 POLL = timedelta(milliseconds=20)
 """How often a waiting follower looks for events of other processes."""
@@ -60,6 +69,15 @@ SCAN_EVENTS = 100_000
 _SQL = load_statements("diptych.stores.sqlite", "log.sql")
 # `_make` without its Python frame: pages are long.
 _stored: Callable[[tuple[Any, ...]], StoredEvent] = partial(tuple.__new__, StoredEvent)
+_BAD_DATA = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
 _NOTHING = Head(0, b"", 0)
 
 Answers = Sequence[Outcome | DiptychError]
@@ -74,22 +92,22 @@ def wall_clock() -> int:
 class SqliteLog:
     """See `diptych.log.EventLog` for what it promises. It belongs to the event loop that it was opened in."""
 
-    def __init__(self, path: Path, bell: Bell, clock: Clock = wall_clock) -> None:
+    def __init__(self, path: Path, bell: Bell, clock: Clock = wall_clock, observer: LogObserver = UNOBSERVED) -> None:
         self._path = path
         self._bell = bell
         self._clock = clock
         self._failed: str | None = None
         self._pace = 0.0
-        self._writer = open_writer(path, synchronous="FULL")
+        self._writer = open_writer(path, LOG_FILE)
         try:
             with errors_of(path):
-                self.log_id = _open_file(self._writer, path)
+                self.log_id: str = patiently(lambda: self._writer.execute(_SQL["log_id"]).fetchone())[0]
             self._reader = Reader(path)
         except BaseException:
             self._writer.close()
             raise
         self._thread = ThreadPoolExecutor(1, "diptych-log")
-        self._lane = Lane(self._commit)
+        self._lane = Lane(self._commit, observer)
 
     async def close(self) -> None:
         """Waits for the commits in flight, then closes the file."""
@@ -111,17 +129,20 @@ class SqliteLog:
         return await loop.run_in_executor(self._thread, patient) or ()
 
     def _try_commit(self, group: Sequence[Append], *, wait: bool) -> Answers | None:
-        """Commits the group, or, where one append's data makes that fail, each by itself. None if the lock is taken."""
+        """Commits the group, or, where one append's data makes that fail, each by itself.
+
+        None where that would hold up the event loop: the lock is taken, or the group is to be taken apart.
+        """
         if self._failed is not None:
             raise Unavailable(self._failed)
         start = time.perf_counter()
         try:
             return self._commit_group(group, wait=wait)
-        except (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError) as error:
+        except _BAD_DATA as error:
             roll_back(self._writer)
             if len(group) == 1:
                 return [Unavailable(f"{self._path} does not take this append: {error}")]
-            return [answer for append in group for answer in self._try_commit([append], wait=True) or ()]
+            return [self._commit_alone(append) for append in group] if wait else None
         except sqlite3.Error as error:
             roll_back(self._writer)
             raise translate(error, self._path) from error
@@ -130,6 +151,14 @@ class SqliteLog:
             raise
         finally:
             self._pace = time.perf_counter() - start
+
+    def _commit_alone(self, append: Append) -> Outcome | DiptychError:
+        try:
+            answers = self._try_commit([append], wait=True)
+        except DiptychError as error:
+            return error
+        assert answers is not None  # noqa: S101 - it waited for the lock
+        return answers[0]
 
     def _commit_group(self, group: Sequence[Append], *, wait: bool) -> Answers | None:
         writer = self._writer
@@ -149,6 +178,7 @@ class SqliteLog:
             self._failed = (
                 f"{self._path}: the disk failed ({error}). Nothing is written until the store is opened anew."
             )
+            roll_back(writer)
             return [OutcomeUnknown(append.command_id, str(error)) for append in group]
         if verdicts.events:
             self._bell.ring(verdicts.events[-1].position)
@@ -158,13 +188,14 @@ class SqliteLog:
         writer = self._writer
         head = _head(writer)
         if len(group) == 1:  # the scalar path of a lone client
-            append = group[0]
-            streams, ids = [append.stream], [append.command_id]
+            stream = group[0].stream
+            versions = {stream: writer.execute(_SQL["version"], (stream,)).fetchone()[0]}
+            known = writer.execute(_SQL["outcome"], (group[0].command_id,)).fetchall()
         else:
-            streams = list({append.stream for append in group})
-            ids = [append.command_id for append in group]
-        versions = dict(writer.execute(_SQL["versions"], (msgspec.json.encode(streams),)).fetchall())
-        known = writer.execute(_SQL["outcomes"], (msgspec.json.encode(ids),)).fetchall()
+            streams = msgspec.json.encode({append.stream for append in group})
+            versions = dict(writer.execute(_SQL["versions"], (streams,)).fetchall())
+            ids = msgspec.json.encode([append.command_id for append in group])
+            known = writer.execute(_SQL["outcomes"], (ids,)).fetchall()
         return Facts(
             head.position,
             head.recorded_at,
@@ -237,7 +268,7 @@ class SqliteLog:
 
     async def outcome(self, command_id: str) -> Outcome | None:
         def work(connection: sqlite3.Connection) -> Outcome | None:
-            row = connection.execute(_SQL["outcomes"], (msgspec.json.encode([command_id]),)).fetchone()
+            row = connection.execute(_SQL["outcome"], (command_id,)).fetchone()
             return None if row is None else self._outcome(connection, row)
 
         return self._reader.bounded(in_snapshot(work))
@@ -259,12 +290,6 @@ class SqliteLog:
         command_id, fingerprint, position, stream, version, count = row
         types = connection.execute(_SQL["types_between"], (position - count + 1, position)).fetchall() if count else []
         return Outcome(command_id, fingerprint, position, stream, version, tuple([type for (type,) in types]))
-
-
-def _open_file(connection: sqlite3.Connection, path: Path) -> str:
-    create_schema(connection, path, load_script("diptych.stores.sqlite", "schema.sql"), FORMAT)
-    log_id: str = connection.execute(_SQL["log_id"]).fetchone()[0]
-    return log_id
 
 
 def _head(connection: sqlite3.Connection) -> Head:

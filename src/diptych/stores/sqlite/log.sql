@@ -8,6 +8,16 @@ SELECT log_id FROM log;
 -- purpose: the newest event
 SELECT position, event_id, recorded_at FROM event ORDER BY position DESC LIMIT 1;
 
+-- name: version
+-- purpose: the version of one stream, NULL for none
+-- binds: stream
+SELECT max(version) FROM event WHERE stream = ?;
+
+-- name: outcome
+-- purpose: the outcome of a command id that was accepted before
+-- binds: command id
+SELECT command_id, fingerprint, position, stream, version, events FROM ledger WHERE command_id = ?;
+
 -- name: versions
 -- purpose: the version of each stream of a group that exists
 -- binds: streams (JSON array)

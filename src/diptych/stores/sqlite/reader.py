@@ -51,7 +51,7 @@ class Reader:
             try:
                 return work(self._quick)
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
                     raise
         async with self._slow_turn:
             return await asyncio.to_thread(self._run_slowly, work)

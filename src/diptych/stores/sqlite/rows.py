@@ -4,27 +4,24 @@ A Decimal is an integer of its last digit, so that it is exact, ordered and summ
 fixed width, so that they are ordered too.
 """
 
-import math
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import UTC, date, datetime
+from contextlib import suppress
+from datetime import date, datetime
 from decimal import Context, Decimal
-from enum import Enum
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
 
-from diptych.messages import View, to_json
+from diptych.messages import View
 from diptych.read import Column, Key, Kind, ViewShape
+from diptych.read.columns import in_utc, integer, is_enum, nested_json, real, scaled
 
 V = TypeVar("V", bound=View)
 
 Encode = Callable[[Any], Any]
 
-MAX_INTEGER = 2**63 - 1
-
 _CHUNKS = (512, 64, 8, 1)
-_TENS: list[int] = [10**power for power in range(64)]
 _WIDE = Context(prec=64)
 _TYPES = {
     Kind.INTEGER: "INTEGER",
@@ -40,28 +37,6 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def scaled(value: Decimal, digits: int) -> int:
-    """A Decimal as an integer of 10^-digits. Raises ValueError where that would round, or does not fit 64 bits."""
-    sign, figures, exponent = value.as_tuple()
-    if not isinstance(exponent, int):
-        raise ValueError(f"{value} is not a finite decimal")  # noqa: TRY004 - its type is right
-    shift = exponent + digits
-    if not -60 <= shift <= 40:
-        raise ValueError(f"{value} does not fit a column with {digits} digits after the point")
-    number = 0
-    for figure in figures:
-        number = number * 10 + figure
-    if shift >= 0:
-        number *= _TENS[shift]
-    else:
-        number, rest = divmod(number, _TENS[-shift])
-        if rest:
-            raise ValueError(f"{value} has more than {digits} digits after the point; declare a larger Scale for it")
-    if number > MAX_INTEGER:
-        raise ValueError(f"{value} does not fit a column with {digits} digits after the point")
-    return -number if sign else number
-
-
 def unscaled(number: int, digits: int) -> Decimal:
     """The Decimal again, with that many digits after the point."""
     return Decimal(number).scaleb(-digits, _WIDE)
@@ -69,16 +44,16 @@ def unscaled(number: int, digits: int) -> Decimal:
 
 def encoder(column: Column) -> Encode | None:  # noqa: C901 - one case for each kind
     """The function from a value of the column to what SQLite stores, or None where that is the same."""
-    if isinstance(column.type, type) and issubclass(column.type, Enum):
+    if is_enum(column):
         return lambda value: value.value
     match column.kind:
         case Kind.DECIMAL:
             digits = column.scale
             return lambda value: scaled(value, digits)
         case Kind.INTEGER:
-            return _integer
+            return integer
         case Kind.REAL:
-            return _real
+            return real
         case Kind.BOOLEAN:
             return int
         case Kind.DATETIME:
@@ -88,14 +63,15 @@ def encoder(column: Column) -> Encode | None:  # noqa: C901 - one case for each 
         case Kind.UUID:
             return str
         case Kind.JSON:
-            return lambda value: to_json(value).decode()
+            to_stored = nested_json(column)
+            return lambda value: to_stored(value).decode()
         case Kind.TEXT | Kind.BYTES:
             return None
 
 
 def decoder(column: Column) -> Encode | None:
     """The way back."""
-    if isinstance(column.type, type) and issubclass(column.type, Enum):
+    if is_enum(column):
         kind: Encode = column.type
         return kind
     match column.kind:
@@ -122,11 +98,11 @@ def _json_decoder(column: Column) -> Encode:
 
 
 class RowTable(Generic[V]):
-    """One filling of a view: the table `name__epoch`, and the statements on it."""
+    """One filling of a view: the table `diptych_name_epoch`, and the statements on it."""
 
     def __init__(self, shape: ViewShape[V], epoch: int) -> None:
         self.shape = shape
-        self.table = quoted(f"{shape.name}__{epoch}")
+        self.table = quoted(f"diptych_{shape.name}_{epoch}")
         self.columns = ", ".join(quoted(column.name) for column in shape.columns)
         self._view = shape.view
         self._names = tuple([column.name for column in shape.columns])
@@ -156,7 +132,7 @@ class RowTable(Generic[V]):
         return [
             f"CREATE TABLE {self.table} ({', '.join(columns)}, PRIMARY KEY ({keys})) STRICT, WITHOUT ROWID",
             *[
-                f"CREATE INDEX {quoted(f'{index}__{name}')} ON {self.table} ({quoted(name)}, {keys})"
+                f"CREATE INDEX {quoted(f'{index}_{name}')} ON {self.table} ({quoted(name)}, {keys})"
                 for name in self.shape.index
             ],
             f"CREATE VIEW {quoted(self.shape.name)} AS SELECT {self.columns} FROM {self.table}",  # noqa: S608 - names
@@ -168,6 +144,7 @@ class RowTable(Generic[V]):
 
     def encode(self, row: V) -> Sequence[Any]:
         """A row as bind values. Raises ValueError where the table cannot hold it."""
+        self.shape.check_types(row)
         values = list(msgspec.structs.astuple(row))
         for number, encode in self._encoders:
             if (value := values[number]) is not None:
@@ -195,7 +172,10 @@ class RowTable(Generic[V]):
 
         A chunk that is not full is filled up with its last key, so that there are few different statements.
         """
-        pending = [self.encode_key(key) for key in keys]
+        pending: list[tuple[Any, ...]] = []
+        for key in keys:
+            with suppress(ValueError):  # what the column cannot hold is not there
+                pending.append(self.encode_key(key))
         start = 0
         while start < len(pending):
             left = len(pending) - start
@@ -216,19 +196,5 @@ class RowTable(Generic[V]):
         return f"SELECT {columns} FROM (VALUES {values}) AS wanted CROSS JOIN {self.table} AS row ON {match}"  # noqa: S608 - names
 
 
-def _integer(value: int) -> int:
-    if not -MAX_INTEGER <= value <= MAX_INTEGER:
-        raise ValueError(f"{value} does not fit 64 bits")
-    return value
-
-
-def _real(value: float) -> float:
-    if math.isnan(value):
-        raise ValueError("NaN has no order and cannot be kept")
-    return float(value)
-
-
 def _datetime(value: datetime) -> str:
-    if value.tzinfo is None:
-        raise ValueError(f"{value} has no zone")
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return in_utc(value).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from diptych.errors import Malformed, TooLarge
-from diptych.read import Column, Filter, Order, Selector, ViewShape
+from diptych.errors import Malformed
+from diptych.read import Column, Filter, Kind, Order, Selector, ViewShape
+from diptych.read.columns import MAX_INTEGER, MIN_INTEGER
 from diptych.read.filters import Between, Compared, OneOf, Prefix
 from diptych.stores.sqlite.rows import RowTable, encoder, quoted
-
-MAX_ALTERNATIVES = 1000
-"""Values that one `one_of` may have."""
 
 
 class Statement(NamedTuple):
@@ -24,7 +22,7 @@ def select(table: RowTable[Any], selector: Selector, limit: int) -> Statement:
     where = _where(table.shape, selector)
     order = ", ".join(f"{quoted(field)}{' DESC' if descending else ''}" for field, descending in selector.order)
     sql = f"SELECT {table.columns} FROM {table.table}{where.sql}{f' ORDER BY {order}' if order else ''} LIMIT ?"  # noqa: S608 - names
-    return Statement(sql, [*where.binds, limit])
+    return Statement(sql, [*where.binds, min(limit, MAX_INTEGER)])
 
 
 def count(table: RowTable[Any], selector: Selector) -> Statement:
@@ -58,18 +56,44 @@ def _condition(column: Column, filter: Filter) -> Statement:
         case Compared("=", None):
             return Statement(f"{name} IS NULL", [])
         case Compared(operator, value):
-            return Statement(f"{name} {operator} ?", [_bound(column, value)])
+            return _comparison(column, operator, value)
         case Between(low, high):
-            return Statement(f"{name} BETWEEN ? AND ?", [_bound(column, low), _bound(column, high)])
+            parts = _comparison(column, ">=", low), _comparison(column, "<=", high)
+            return Statement(" AND ".join(part.sql for part in parts), [bind for part in parts for bind in part.binds])
         case OneOf(values):
-            if len(values) > MAX_ALTERNATIVES:
-                raise TooLarge(f"one_of takes at most {MAX_ALTERNATIVES} values, got {len(values)}")
-            return Statement(f"{name} IN ({', '.join('?' * len(values))})", [_bound(column, value) for value in values])
+            fitting = [_bound(column, value) for value in values if _floor(column, value) is None]
+            return Statement(f"{name} IN ({', '.join('?' * len(fitting))})", fitting)
         case Prefix(text):
             end = _after_prefix(text)
             if end is None:
                 return Statement(f"{name} >= ?", [text])
             return Statement(f"{name} >= ? AND {name} < ?", [text, end])
+
+
+def _comparison(column: Column, operator: str, value: Any) -> Statement:
+    """A comparison that is right for values that the column cannot hold, too: they fall between two that it can."""
+    name = quoted(column.name)
+    floor = _floor(column, value)
+    if floor is None:
+        return Statement(f"{name} {operator} ?", [_bound(column, value)])
+    if operator == "=":
+        return Statement("0", [])
+    below = operator in ("<", "<=")
+    if not MIN_INTEGER <= floor <= MAX_INTEGER:
+        return Statement(f"{name} IS NOT NULL" if below == (floor > 0) else "0", [])
+    return Statement(f"{name} {'<=' if below else '>'} ?", [floor])
+
+
+def _floor(column: Column, value: Any) -> int | None:
+    """For a number that the column cannot hold, the next lower integer, which may be out of its range; else None."""
+    if column.kind is Kind.DECIMAL:
+        numerator, denominator = value.as_integer_ratio()
+        floor, rest = divmod(numerator * 10**column.scale, denominator)
+    elif column.kind is Kind.INTEGER and isinstance(value, int):
+        floor, rest = value, 0
+    else:
+        return None
+    return floor if rest or not MIN_INTEGER <= floor <= MAX_INTEGER else None
 
 
 def _after_prefix(text: str) -> str | None:

@@ -1,9 +1,10 @@
 """Reading views: a bounded pool of connections that the database holds to reading, and snapshots on them."""
 
 import asyncio
+import secrets
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from decimal import Context
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,8 +32,14 @@ _SQL = load_statements("diptych.stores.sqlite", "views.sql")
 _TICK = 1000
 _WIDE = Context(prec=64)
 
-_BEGIN = "BEGIN /* snapshot */"
-_END = "ROLLBACK /* snapshot */"
+_WRONG_SQL = {
+    None,
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_RANGE,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_INTERNAL,
+}
 _READING = {
     sqlite3.SQLITE_SELECT,
     sqlite3.SQLITE_READ,
@@ -77,6 +84,8 @@ class _Connection:
         self._ticks = 0
         self._limit: float = INLINE_TICKS
         self._free_sql = False
+        own = secrets.token_hex(8)  # a statement that is prepared already passes the authorizer: no user may name these
+        self._begin, self._end = f"BEGIN /* {own} */", f"ROLLBACK /* {own} */"
         self.handle = open_reader(path)
         self.handle.create_function("decimal", 2, _decimal_text, deterministic=True)
         self.handle.set_progress_handler(self._tick, _TICK)
@@ -87,11 +96,12 @@ class _Connection:
 
     def begin(self) -> None:
         with errors_of(self._path):
-            self.handle.execute(_BEGIN)
+            self.handle.execute(self._begin)
 
     def end(self) -> None:
+        self._free_sql = False
         if self.handle.in_transaction:
-            self.handle.execute(_END)
+            self.handle.execute(self._end)
 
     async def run(self, work: Callable[[sqlite3.Connection], T], *, free_sql: bool = False) -> T:
         """Runs work that only reads, inline at first. A cancelled caller interrupts it, and waits for its end."""
@@ -101,15 +111,17 @@ class _Connection:
         try:
             return work(self.handle)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
                 raise
         self._limit = float("inf")
-        running = asyncio.ensure_future(asyncio.to_thread(work, self.handle))
+        running = asyncio.get_running_loop().run_in_executor(None, work, self.handle)
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
             self._limit = 0
-            await asyncio.wait([running])
+            while not running.done():  # however often it is cancelled: until then the connection is in use
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([running])
             running.exception()
             raise
 
@@ -180,15 +192,9 @@ class SqliteSnapshot:
             names = [part[0] for part in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchmany(MAX_ROWS + 1)]
 
-        if statement.split(maxsplit=1)[:1] and statement.split(maxsplit=1)[0].upper() not in (
-            "SELECT",
-            "WITH",
-            "VALUES",
-        ):
-            raise Forbidden("Views are read-only: sql() takes one SELECT.")
         try:
             rows = await self._connection.run(work, free_sql=True)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, sqlite3.Warning, ValueError, TypeError, OverflowError) as error:
             raise _sql_error(error, self._path) from error
         if len(rows) > MAX_ROWS:
             raise TooLarge(f"The statement gives more than {MAX_ROWS} rows; add a LIMIT.")
@@ -225,13 +231,13 @@ def find_rows(handle: sqlite3.Connection, table: RowTable[V], keys: Sequence[Key
     return found
 
 
-def _sql_error(error: sqlite3.Error, path: Path) -> DiptychError:
+def _sql_error(error: Exception, path: Path) -> DiptychError:
     code = getattr(error, "sqlite_errorcode", None)
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH):
         return Forbidden("Views are read-only: sql() takes one SELECT.")
-    if code in (None, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISMATCH):
-        return Malformed(f"This SQL does not run: {error}")
-    return translate(error, path)
+    if isinstance(error, sqlite3.Error) and code not in _WRONG_SQL:
+        return translate(error, path)
+    return Malformed(f"This SQL does not run: {error}")
 
 
 def _decimal_text(value: object, digits: object) -> str | None:

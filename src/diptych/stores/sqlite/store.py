@@ -1,10 +1,11 @@
 """A store on SQLite files: what a `sqlite:///` URL names, ready to be opened in any number of event loops."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from diptych.log import Bell
+from diptych.log import UNOBSERVED, Bell, LogObserver
 from diptych.stores.sqlite.log import SqliteLog, wall_clock
 from diptych.stores.sqlite.views import SqliteViews, ViewBells
 
@@ -21,12 +22,11 @@ class SqliteStore:
     @property
     def views_path(self) -> Path:
         """The file of the views, beside the log's."""
-        suffix = self.path.suffix or ".db"
-        return self.path.with_name(f"{self.path.stem}.views{suffix}")
+        return self.path.with_name(f"{self.path.stem}.views{self.path.suffix}")
 
     @asynccontextmanager
-    async def log(self) -> AsyncGenerator[SqliteLog]:
-        log = SqliteLog(self.path, self._bell, self._clock)
+    async def log(self, observer: LogObserver = UNOBSERVED) -> AsyncGenerator[SqliteLog]:
+        log = await asyncio.to_thread(SqliteLog, self.path, self._bell, self._clock, observer)
         try:
             yield log
         finally:
@@ -34,7 +34,7 @@ class SqliteStore:
 
     @asynccontextmanager
     async def views(self) -> AsyncGenerator[SqliteViews]:
-        views = SqliteViews(self.views_path, self._view_bells)
+        views = await asyncio.to_thread(SqliteViews, self.views_path, self._view_bells)
         try:
             yield views
         finally:

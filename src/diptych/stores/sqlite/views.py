@@ -10,19 +10,25 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from diptych.errors import NotCaughtUp
+from diptych.errors import NotAStore, NotCaughtUp
 from diptych.log import BEGINNING, Anchor, Bell
 from diptych.messages import View
 from diptych.read import Checkpoint, Failure, Key, Snapshot, Superseded, ViewShape
 from diptych.stores.sql import load_script, load_statements
-from diptych.stores.sqlite.connection import begin_immediate, create_schema, errors_of, open_writer, roll_back
+from diptych.stores.sqlite.connection import LOCK_TIMEOUT, FileKind, begin_immediate, errors_of, open_writer, roll_back
 from diptych.stores.sqlite.rows import RowTable
 from diptych.stores.sqlite.snapshot import ViewReaders, find_rows, read_checkpoint
 
 V = TypeVar("V", bound=View)
 
-FORMAT = 1
-"""The number of the views file's schema, kept in its `user_version`."""
+VIEWS_FILE = FileKind(
+    application_id=0x44505456,  # DPTV
+    what="the views of a Diptych store",
+    script=load_script("diptych.stores.sqlite", "views_schema.sql"),
+    format=1,
+    synchronous="NORMAL",
+    timeout=LOCK_TIMEOUT,
+)
 
 POLL_FIRST = timedelta(milliseconds=1)
 POLL_MOST = timedelta(milliseconds=20)
@@ -54,12 +60,11 @@ class SqliteViews:
         self._path = path
         self._bells = bells
         self._tables: dict[tuple[str, int], RowTable[Any]] = {}
-        self._writer = open_writer(path, synchronous="NORMAL")
         try:
-            create_schema(self._writer, path, load_script("diptych.stores.sqlite", "views_schema.sql"), FORMAT)
-        except BaseException:
-            self._writer.close()
-            raise
+            self._writer = open_writer(path, VIEWS_FILE)
+        except NotAStore as error:
+            hint = "If it held views, delete it: they are folded from the log again."
+            raise NotAStore(f"{error.detail} {hint}") from error
         self._readers = ViewReaders(path, self._table)
 
     async def close(self) -> None:
