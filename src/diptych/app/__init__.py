@@ -2,5 +2,6 @@
 
 from diptych.app.app import App
 from diptych.app.context import BoundedContext
+from diptych.app.status import CommandStatus, Refusal
 
-__all__ = ["App", "BoundedContext"]
+__all__ = ["App", "BoundedContext", "CommandStatus", "Refusal"]

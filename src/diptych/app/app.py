@@ -7,9 +7,11 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from diptych.app.status import CommandStatus, accepted, refused
+from diptych.errors import NotFound
 from diptych.log import EventCatalogue, EventLog, Recorded, Token
 from diptych.messages import Command, Query
-from diptych.read import ASK_TIMEOUT, Answer, QueryHandler, QuerySide, ViewShape, ViewStore
+from diptych.read import ASK_TIMEOUT, Answer, QueryHandler, QuerySide, Standing, ViewShape, ViewStore
 from diptych.write import AggregateRules, Envelope, Receipt, Surroundings, WriteSide
 
 R = TypeVar("R")
@@ -64,6 +66,29 @@ class App:
         )
         return await self._write.execute(command, envelope)
 
+    async def receive(self, name: str, data: bytes, envelope: Envelope) -> Receipt:
+        """As `execute`, for the JSON of a command of this published name: how commands come in from outside."""
+        return await self._write.receive(name, data, envelope)
+
+    def in_flight(self, command_id: str) -> bool:
+        """Whether this process is at work on a command of this id."""
+        return self._write.journal.in_flight(command_id) is not None
+
+    async def status(self, command_id: str) -> CommandStatus:
+        """What became of a command. Raises NotFound for one that nobody knows of, or not any more; Unavailable."""
+        outcome = await self.log.outcome(command_id)
+        if outcome is not None:
+            return accepted(outcome, self.log.log_id, await self._read.standings())
+        if (state := self._write.journal.in_flight(command_id)) is not None:
+            return CommandStatus(command_id=command_id, state=state)
+        if (rejection := self._write.journal.rejection(command_id)) is not None:
+            return refused(command_id, rejection)
+        raise NotFound(f"No command {command_id!r} is in flight, was accepted, or was refused here lately.")
+
+    async def standings(self) -> list[Standing]:
+        """How every view stands. Raises Unavailable."""
+        return await self._read.standings()
+
     async def ask(self, query: Query[R], *, after: Token | None = None, timeout: timedelta = ASK_TIMEOUT) -> R:
         """The bare result of a query, never older than the token.
 
@@ -73,24 +98,36 @@ class App:
         return await self._read.ask(query, after, timeout)
 
     async def answer(
-        self, query: Query[R], *, after: Token | None = None, timeout: timedelta = ASK_TIMEOUT, lenient: bool = False
+        self,
+        query: Query[R],
+        *,
+        after: Token | None = None,
+        timeout: timedelta = ASK_TIMEOUT,
+        wait: timedelta | None = None,
+        lenient: bool = False,
     ) -> Answer[R]:
-        """The result with its position and lag; with what there is when the time is over, if `lenient`."""
-        return await self._read.answer(query, after, timeout, lenient=lenient)
+        """The result with its position and lag; with what there is when the time is over, if `lenient`.
 
-    async def events(self, *, after: int = 0, upto: Token | None = None) -> AsyncGenerator[Recorded[Any]]:
-        """The log's events after a position, in order, with their records, up to the token's or to the present end.
-
-        Memory stays flat. Raises UnreadableEvent, Unavailable.
+        `wait` is how long the views may take to reach the token, where that is not `timeout`.
         """
-        end = (await self.log.head()).position if upto is None else upto.position
-        while after < end:
-            page = await self.log.read_records(after, min(EVENTS_PAGE, end - after))
+        return await self._read.answer(query, after, timeout, timeout if wait is None else wait, lenient=lenient)
+
+    async def token(self) -> Token:
+        """The token of the log's present end: a query after it sees everything that is kept by now."""
+        return Token.at(self.log.log_id, (await self.log.head()).position)
+
+    async def events(self, *, after: Token | None = None, upto: Token | None = None) -> AsyncGenerator[Recorded[Any]]:
+        """The log's events in order with their records, after a token or from the first, up to a token or to the end.
+
+        Memory stays flat. Raises UnreadableEvent, Unavailable, and Malformed for a token of another log.
+        """
+        position = await self._read.position_of(after)
+        end = await self._read.position_of(upto or await self.token())
+        while position < end:
+            page = await self.log.read_records(position, min(EVENTS_PAGE, end - position))
             for record in page.events:
                 yield self.catalogue.recorded(record)
-            if page.upto.position <= after:
-                return
-            after = page.upto.position
+            position = page.upto.position
 
     async def caught_up(self, after: Token, *, timeout: timedelta = ASK_TIMEOUT) -> None:
         """Waits until every view has reached the token. Raises NotCaughtUp, Malformed."""

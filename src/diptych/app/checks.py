@@ -1,15 +1,19 @@
 """What can be wrong in a context beyond one aggregate or projection. Every finding goes into one list of problems."""
 
 import inspect
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, get_args, get_origin
 
 from diptych.log import tag
-from diptych.messages import Command, Event, Query, Shape
+from diptych.messages import Command, Event, Query, Shape, View
 from diptych.messages.signature import is_message, place, read_signature
 from diptych.read import FoldRules, Projection, QueryHandler, Views, ViewShape
 from diptych.read.queries import QueryFunction
 from diptych.write import AggregateRules
+
+_TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+_RESERVED = ("diptych_", "sqlite_", "pg_")
 
 
 def check_messages(aggregates: Iterable[AggregateRules], problems: list[str]) -> None:
@@ -38,8 +42,9 @@ def check_events(events: Iterable[type[Event]], problems: list[str]) -> None:
         declared = event.__declared__
         _check_name(event, names, problems)
         _check_shape(event, problems)
-        if declared.schema < 1:
-            problems.append(f"{place(event)} has schema={declared.schema}; schemas are counted from 1")
+        schema: object = declared.schema
+        if not isinstance(schema, int) or schema < 1:
+            problems.append(f"{place(event)} has schema={schema!r}; schemas are counted from 1")
         for name in declared.tags:
             if name not in event.__struct_fields__:
                 problems.append(f"{place(event)} has the tag {name!r}, which is no field of it")
@@ -50,10 +55,12 @@ def check_events(events: Iterable[type[Event]], problems: list[str]) -> None:
 def check_views(projections: Sequence[Projection[Any]], problems: list[str]) -> list[FoldRules[Any]]:
     """Views: a key, columns that make sense, one projection each. Gives the rules of the projections that are sound."""
     names: dict[str, type[Any]] = {}
+    tables: set[str] = set()
     found: list[FoldRules[Any]] = []
     for projection in projections:
         view = projection.view
         _check_name(view, names, problems)
+        _check_view_name(view, tables, problems)
         if projection.version < 1:
             problems.append(
                 f"{place(view)} has a projection with version={projection.version}; versions are counted from 1"
@@ -75,7 +82,7 @@ def check_queries(functions: Sequence[QueryFunction], problems: list[str]) -> li
     names: dict[str, type[Any]] = {}
     for function in functions:
         try:
-            query = _query_of(function)
+            query, result = _query_of(function)
         except TypeError as error:
             problems.append(f"{place(function)} {error}")
             continue
@@ -84,11 +91,11 @@ def check_queries(functions: Sequence[QueryFunction], problems: list[str]) -> li
             continue
         _check_name(query, names, problems)
         if _check_shape(query, problems):
-            handlers[query] = QueryHandler(query, function, Shape(query))
+            handlers[query] = QueryHandler(query, function, Shape(query), result)
     return list(handlers.values())
 
 
-def _query_of(function: QueryFunction) -> type[Query[Any]]:
+def _query_of(function: QueryFunction) -> tuple[type[Query[Any]], Any]:
     if not inspect.iscoroutinefunction(function):
         raise TypeError("is not async; a query handler is an async function, since it reads")
     signature = read_signature(function)
@@ -106,7 +113,7 @@ def _query_of(function: QueryFunction) -> type[Query[Any]]:
     if signature.returns != result:
         raise TypeError(f"must be annotated to give {result!r}, as {query.__name__} says, not {signature.returns!r}")
     found: type[Query[Any]] = query
-    return found
+    return found, result
 
 
 def _result_of(query: type[Query[Any]]) -> Any:
@@ -124,6 +131,21 @@ def _check_name(kind: type[Any], names: dict[str, type[Any]], problems: list[str
     other = names.setdefault(name, kind)
     if other is not kind:
         problems.append(f"{place(kind)} has the name {name!r}, as {place(other)} has already; say name=...")
+
+
+def _check_view_name(view: type[View], tables: set[str], problems: list[str]) -> None:
+    """A view's name names a table, and tables are told apart without regard to case."""
+    name = view.__declared__.name
+    if _TABLE_NAME.fullmatch(name) is None or name.lower().startswith(_RESERVED):
+        problems.append(
+            f"{place(view)} has the name {name!r}; a view is named by letters, digits and underscores, "
+            f"and not {', '.join(_RESERVED)}..."
+        )
+    if name.lower() in tables:
+        problems.append(
+            f"{place(view)} is a second view or projection by the name {name!r}; upper and lower case do not differ"
+        )
+    tables.add(name.lower())
 
 
 def _check_shape(kind: type[Any], problems: list[str]) -> bool:

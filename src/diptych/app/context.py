@@ -1,13 +1,13 @@
 """A bounded context: all declarations of one service, read and judged together when it is built."""
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from diptych.app.app import App
 from diptych.app.checks import check_events, check_messages, check_queries, check_views
 from diptych.errors import ContextError
-from diptych.log import Codec, EventCatalogue
+from diptych.log import UNOBSERVED, Codec, EventCatalogue, LogObserver
 from diptych.messages import Event
 from diptych.read import Fold, Projection
 from diptych.read.queries import QueryFunction
@@ -48,14 +48,22 @@ class BoundedContext:
         self.folds = [Fold(rule, self.catalogue) for rule in rules]
 
     @asynccontextmanager
-    async def open(self, url: str) -> AsyncGenerator[App]:
+    async def open(
+        self, url: str, *, projectors: bool = True, observer: LogObserver = UNOBSERVED
+    ) -> AsyncGenerator[App]:
         """The context on a store: `sqlite:///shop.db`, or `memory://` for a trial. Its projections run meanwhile.
+
+        Without `projectors` they run elsewhere, or nowhere. `observer` hears of the log's commits.
 
         Raises Malformed (no such kind of store), Unavailable (it cannot be reached), NotAStore (something else is
         there).
         """
         store = store_at(url)
-        async with store.log() as log, store.views() as views, projectors_beside(store, self.folds):
+        async with AsyncExitStack() as stack:
+            log = await stack.enter_async_context(store.log(observer))
+            views = await stack.enter_async_context(store.views())
+            if projectors:
+                await stack.enter_async_context(projectors_beside(store, self.folds))
             yield App(
                 aggregates=self.aggregates,
                 catalogue=self.catalogue,

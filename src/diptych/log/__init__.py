@@ -19,12 +19,14 @@ from diptych.log.events import (
 )
 from diptych.log.judge import Facts, Verdicts, judge
 from diptych.log.lane import Lane
+from diptych.log.observer import UNOBSERVED, LogObserver
 from diptych.log.protocol import PAGE_EVENTS, Boundary, EventLog, Head, Page, RecordPage, StreamEvents
 from diptych.log.token import Token
 
 __all__ = [
     "BEGINNING",
     "PAGE_EVENTS",
+    "UNOBSERVED",
     "Anchor",
     "Append",
     "Bell",
@@ -37,6 +39,7 @@ __all__ = [
     "Facts",
     "Head",
     "Lane",
+    "LogObserver",
     "Match",
     "Metadata",
     "NewEvent",

@@ -73,6 +73,10 @@ class EventCatalogue:
     def recorded(self, record: RecordedEvent) -> Recorded[Any]:
         """The event together with its record. Raises UnreadableEvent."""
         event = self.decode(record)
+        try:
+            metadata = self._metadata(record.metadata)
+        except msgspec.MsgspecError as error:
+            raise self.unreadable(record, f"its metadata: {error}") from None
         return Recorded(
             event=event,
             position=record.position,
@@ -81,7 +85,7 @@ class EventCatalogue:
             event_id=id_text(record.event_id),
             recorded_at=from_microseconds(record.recorded_at),
             tags=record.tags,
-            metadata=self._metadata(record.metadata),
+            metadata=metadata,
         )
 
     @staticmethod

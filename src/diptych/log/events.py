@@ -11,18 +11,40 @@ from diptych.messages import Event
 
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
+_json = msgspec.json.Encoder().encode
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Where an event comes from. `traceparent` is the W3C trace context of the caller."""
+class Metadata(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Where an event comes from. `traceparent` is the W3C trace context of the caller.
+
+    Correlation and causation are the command itself where it belongs to nothing else; they are not stored then.
+    """
 
     command_id: str
-    correlation_id: str
-    causation_id: str
+    correlation_id: str = ""
+    causation_id: str = ""
     actor: str | None = None
     traceparent: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("correlation_id", "causation_id"):
+            if not getattr(self, name):
+                msgspec.structs.force_setattr(self, name, self.command_id)
+
+    def stored(self) -> bytes:
+        """The JSON that an event carries: what does not follow from the rest."""
+        fields = {"command_id": self.command_id}
+        for name in ("correlation_id", "causation_id"):
+            if (value := getattr(self, name)) != self.command_id:
+                fields[name] = value
+        if self.actor is not None:
+            fields["actor"] = self.actor
+        if self.traceparent is not None:
+            fields["traceparent"] = self.traceparent
+        return _json(fields)
 
 
 class NewEvent(NamedTuple):
@@ -39,7 +61,7 @@ class Append(NamedTuple):
     """The events of one command for one stream, kept all or none; `events` may be empty, and the command still counts.
 
     `fingerprint` is a digest of the command's body, by which a repeated command id is told from a reused one.
-    `metadata` is the JSON of a Metadata.
+    `metadata` is what a Metadata has stored.
     """
 
     command_id: str

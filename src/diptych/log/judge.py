@@ -79,7 +79,12 @@ def _conflict(append: Append, version: int, facts: Facts, pending: Sequence[Reco
             )
         case NoneNewer(query, after):
             newest = next(
-                (event.position for event in reversed(pending) if query.accepts(event.type, event.tags)), None
+                (
+                    event.position
+                    for event in reversed(pending)
+                    if event.position > after and query.accepts(event.type, event.tags)
+                ),
+                None,
             )
             if newest is None:
                 newest = facts.newest(query, after)

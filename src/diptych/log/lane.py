@@ -6,9 +6,11 @@ Nothing waits for a timer: a commit starts as soon as the one before it has ende
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from time import perf_counter
 
 from diptych.errors import DiptychError, Unavailable
 from diptych.log.events import Append, Outcome
+from diptych.log.observer import UNOBSERVED, LogObserver
 
 Commit = Callable[[Sequence[Append]], Awaitable[Sequence[Outcome | DiptychError]]]
 
@@ -28,8 +30,9 @@ class Lane:
     A caller that is cancelled while it waits may still find its append kept: the command id tells.
     """
 
-    def __init__(self, commit: Commit) -> None:
+    def __init__(self, commit: Commit, observer: LogObserver = UNOBSERVED) -> None:
         self._commit = commit
+        self._observer = observer
         self._waiting: deque[tuple[Append, asyncio.Future[Outcome]]] = deque()
         self._running: asyncio.Task[None] | None = None
 
@@ -53,19 +56,19 @@ class Lane:
         try:
             while self._waiting:
                 group = self._next_group()
+                behind = len(self._waiting)
+                began = perf_counter()
                 try:
                     answers = await self._commit([append for append, _ in group])
                 except DiptychError as error:
+                    # Whoever has waited behind a commit that failed as a whole does not wait for the next to fail, too.
+                    group += [self._waiting.popleft() for _ in range(behind)]
                     answers = [error] * len(group)
                 except Exception as error:  # noqa: BLE001 - whatever it is, every caller has to hear of it
                     answers = [Unavailable(f"The commit failed: {error!r}")] * len(group)
+                self._observer.committed(len(group), perf_counter() - began, len(self._waiting))
                 for (_, future), answer in zip(group, answers, strict=True):
-                    if future.done():
-                        continue
-                    if isinstance(answer, Outcome):
-                        future.set_result(answer)
-                    else:
-                        future.set_exception(answer)
+                    _resolve(future, answer)
         finally:
             self._running = None
 
@@ -78,3 +81,12 @@ class Lane:
             for event in item[0].events:
                 size += len(event.data)
         return group
+
+
+def _resolve(future: asyncio.Future[Outcome], answer: Outcome | DiptychError) -> None:
+    if future.done():  # its caller was cancelled
+        return
+    if isinstance(answer, Outcome):
+        future.set_result(answer)
+    else:
+        future.set_exception(answer)

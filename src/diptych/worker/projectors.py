@@ -21,11 +21,14 @@ async def projectors_beside(store: Store, folds: Sequence[Fold[Any]]) -> AsyncGe
         return
     thread = _ProjectorThread(store, folds)
     loop = asyncio.get_running_loop()
-    await loop.run_in_executor(None, thread.begin)
+    beginning = loop.run_in_executor(None, thread.begin)
     try:
+        await asyncio.shield(beginning)
         yield
     finally:
-        await loop.run_in_executor(None, thread.end)
+        await asyncio.wait([beginning])
+        if beginning.exception() is None:
+            await loop.run_in_executor(None, thread.end)
 
 
 class _ProjectorThread:
@@ -69,7 +72,7 @@ class _ProjectorThread:
             views = await stack.enter_async_context(self._store.views())
             projectors = [Projector(fold, log, views) for fold in self._folds]
             for projector in projectors:
-                await projector.prepare()
+                await projector.begin()
             running = [asyncio.create_task(projector.run()) for projector in projectors]
             self._started.set()
             await self._stop.wait()

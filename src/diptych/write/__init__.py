@@ -3,8 +3,21 @@
 from diptych.write.aggregate import Aggregate
 from diptych.write.execute import Envelope, Surroundings, WriteSide
 from diptych.write.ids import uuid7
+from diptych.write.journal import CommandState, Journal, Rejection
 from diptych.write.moment import Moment
 from diptych.write.receipt import Receipt
 from diptych.write.rules import AggregateRules
 
-__all__ = ["Aggregate", "AggregateRules", "Envelope", "Moment", "Receipt", "Surroundings", "WriteSide", "uuid7"]
+__all__ = [
+    "Aggregate",
+    "AggregateRules",
+    "CommandState",
+    "Envelope",
+    "Journal",
+    "Moment",
+    "Receipt",
+    "Rejection",
+    "Surroundings",
+    "WriteSide",
+    "uuid7",
+]

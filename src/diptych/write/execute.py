@@ -7,11 +7,20 @@ between, load and decide again.
 import hashlib
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 
-from diptych.errors import CommandIdReused, Conflict, Malformed, NotFound, PreconditionFailed, Rejected
+from diptych.errors import (
+    CommandIdReused,
+    Conflict,
+    DiptychError,
+    Malformed,
+    NotFound,
+    PreconditionFailed,
+    Rejected,
+)
 from diptych.log import (
     Append,
     Condition,
@@ -29,6 +38,7 @@ from diptych.log import (
 from diptych.messages import Command, Event, Shape, check_id
 from diptych.messages.words import did_you_mean
 from diptych.write.ids import uuid7
+from diptych.write.journal import CommandState, Journal
 from diptych.write.moment import Moment
 from diptych.write.receipt import Receipt, receipt_of
 from diptych.write.rules import AggregateRules, Decider
@@ -39,8 +49,6 @@ ATTEMPTS = 12
 
 FIRST_WAIT = 0.001
 """Seconds that the second attempt waits at most; each further one twice as long, all with jitter."""
-
-_metadata_json = msgspec.json.Encoder().encode
 
 
 class Surroundings(NamedTuple):
@@ -73,6 +81,10 @@ class Loaded(NamedTuple):
     condition: Condition
 
 
+Read = Callable[[], tuple[Any, bytes]]
+"""Gives the validated command and its canonical JSON. Raises Malformed."""
+
+
 class _Route(NamedTuple):
     rules: AggregateRules
     decider: Decider
@@ -90,21 +102,50 @@ class WriteSide:
         self._log = log
         self._around = around
         self._turns = Turns()
+        self.journal = Journal()
         self._routes = {
             command: _Route(rules, decider, Shape(command), command.__declared__.name.encode())
             for rules in aggregates
             for command, decider in rules.deciders.items()
         }
+        self._by_name = {route.name.decode(): route for route in self._routes.values()}
 
     async def execute(self, command: Command, envelope: Envelope) -> Receipt:
         """Validates, decides and keeps. See `App.execute` for what it raises."""
         route = self._route(command)
-        valid, body = route.shape.validated(command)
-        id_field = route.rules.aggregate.id
-        stream = stream_name(route.rules.name, check_id(getattr(valid, id_field), f"$.{id_field}"))
+        return await self._carry_out(route, partial(route.shape.validated, command), envelope)
+
+    async def receive(self, name: str, data: bytes, envelope: Envelope) -> Receipt:
+        """As `execute`, for the JSON of a command of this published name."""
+        route = self._by_name.get(name)
+        if route is None:
+            raise NotFound(f"This context does not decide {name!r}{did_you_mean(name, self._by_name)}")
+        return await self._carry_out(route, partial(route.shape.received, data), envelope)
+
+    async def _carry_out(self, route: _Route, read: Read, envelope: Envelope) -> Receipt:
+        """Every stage, with the journal kept."""
         now = self._around.now()
         command_id = self._command_id(envelope, now)
-        attempt = _Attempt(
+        self.journal.enter(command_id, CommandState.RECEIVED)
+        try:
+            outcome = await self._in_turn(self._validate(route, read, command_id, envelope, now))
+        except DiptychError as error:
+            if error.status < 500 and not isinstance(error, CommandIdReused):
+                self.journal.refused(command_id, error)
+            else:
+                self.journal.settled(command_id)
+            raise
+        except BaseException:
+            self.journal.settled(command_id)
+            raise
+        self.journal.settled(command_id)
+        return receipt_of(outcome, self._log.log_id)
+
+    def _validate(self, route: _Route, read: Read, command_id: str, envelope: Envelope, now: float) -> "_Attempt":
+        valid, body = read()
+        id_field = route.rules.aggregate.id
+        stream = stream_name(route.rules.name, check_id(getattr(valid, id_field), f"$.{id_field}"))
+        return _Attempt(
             route,
             valid,
             stream,
@@ -113,12 +154,13 @@ class WriteSide:
             _metadata(command_id, envelope),
             envelope.expected_version,
         )
-        await self._turns.take(stream)
+
+    async def _in_turn(self, attempt: "_Attempt") -> Outcome:
+        await self._turns.take(attempt.stream)
         try:
-            outcome = await self._settle(attempt)
+            return await self._settle(attempt)
         finally:
-            self._turns.give(stream)
-        return receipt_of(outcome, self._log.log_id)
+            self._turns.give(attempt.stream)
 
     def _route(self, command: Command) -> _Route:
         route = self._routes.get(type(command))
@@ -129,12 +171,12 @@ class WriteSide:
         return route
 
     def _command_id(self, envelope: Envelope, now: float) -> str:
-        for field in ("correlation_id", "causation_id", "actor", "traceparent"):
+        for field in ("command_id", "correlation_id", "causation_id", "actor", "traceparent"):
             if (value := getattr(envelope, field)) is not None:
+                if not isinstance(value, str):
+                    raise Malformed(f"Expected text, got {type(value).__name__}", f"$.{field}")
                 check_id(value, f"$.{field}")
-        if envelope.command_id is None:
-            return id_text(uuid7(int(now * 1000), self._around.randomness(10)))
-        return check_id(envelope.command_id, "$.command_id")
+        return envelope.command_id or id_text(uuid7(int(now * 1000), self._around.randomness(10)))
 
     async def _settle(self, attempt: "_Attempt") -> Outcome:
         """Loads, decides and appends until nobody came in between, a bounded number of times."""
@@ -149,6 +191,7 @@ class WriteSide:
         raise AssertionError("unreachable")
 
     async def _try(self, attempt: "_Attempt") -> Outcome:
+        self.journal.enter(attempt.moment.command_id, CommandState.VALIDATING)
         loaded = await self._load(attempt)
         try:
             if attempt.expected_version not in (None, loaded.version):
@@ -164,6 +207,7 @@ class WriteSide:
             if outcome.fingerprint != attempt.fingerprint:
                 raise CommandIdReused(outcome.command_id) from refusal
             return outcome
+        self.journal.enter(attempt.moment.command_id, CommandState.EXECUTING)
         return await self._log.append(
             Append(
                 attempt.moment.command_id,
@@ -236,12 +280,10 @@ class _Attempt(NamedTuple):
 
 
 def _metadata(command_id: str, envelope: Envelope) -> bytes:
-    return _metadata_json(
-        Metadata(
-            command_id=command_id,
-            correlation_id=envelope.correlation_id or command_id,
-            causation_id=envelope.causation_id or command_id,
-            actor=envelope.actor,
-            traceparent=envelope.traceparent,
-        )
-    )
+    return Metadata(
+        command_id=command_id,
+        correlation_id=envelope.correlation_id or "",
+        causation_id=envelope.causation_id or "",
+        actor=envelope.actor,
+        traceparent=envelope.traceparent,
+    ).stored()

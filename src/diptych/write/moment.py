@@ -17,4 +17,7 @@ class Moment:
     def id(self, label: str = "") -> str:
         """A new id, derived from the command's: the same for the same label whenever the command is decided again."""
         digest = hashlib.sha256(f"{self.command_id}\0{label}".encode()).digest()
-        return str(UUID(bytes=digest[:16], version=8))
+        value = int.from_bytes(digest[:16], "big")
+        value = value & ~(0xF << 76) | 0x8 << 76  # version 8, of RFC 9562: made by one's own rule
+        value = value & ~(0x3 << 62) | 0x2 << 62
+        return str(UUID(int=value))

@@ -2,8 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable
-from types import NoneType
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from diptych.log import EventQuery, Match, tag
@@ -25,7 +24,10 @@ class Decider(NamedTuple):
 
 
 class AggregateRules:
-    """An aggregate's rules. Building it appends everything that is wrong to `problems`."""
+    """An aggregate's rules. Building it appends everything that is wrong to `problems`.
+
+    `events` has every event that the aggregate yields or evolves.
+    """
 
     def __init__(self, aggregate: Aggregate[Any], problems: list[str]) -> None:
         self.aggregate = aggregate
@@ -38,11 +40,7 @@ class AggregateRules:
         self._read_evolvers()
         self._read_deciders()
         self._judge()
-
-    @property
-    def events(self) -> frozenset[type[Event]]:
-        """Every event that the aggregate yields or evolves."""
-        return frozenset(self.evolvers) | frozenset(self._yielded)
+        self.events = frozenset(self.evolvers) | frozenset(self._yielded)
 
     def boundary_query(self, command: Command) -> EventQuery:
         """The events that a decision about this command sees: for each tag, those evolved events that carry it."""
@@ -85,8 +83,8 @@ class AggregateRules:
         self._check_state(state.kind)
         if not is_message(event.kind, Event):
             raise TypeError(f"must take an event as its second parameter, not {event.kind!r}")
-        if signature.returns in (None, NoneType):
-            raise TypeError("must be annotated to give the next state")
+        if signature.returns is None or not set(options(signature.returns)) <= {Any, *options(state.kind)}:
+            raise TypeError(f"must be annotated to give the next state, {state.kind!r}, not {signature.returns!r}")
         found: type[Event] = event.kind
         return found
 
@@ -114,12 +112,16 @@ class AggregateRules:
             raise TypeError(f"takes the state as {kind!r}, and the initial state is a {type(self.initial).__name__}")
 
     def _check_fields(self, command: type[Command]) -> None:
-        fields = command.__struct_fields__
+        decides = f"decides {command.__name__}"
         for name in (self.aggregate.id, *self.aggregate.boundary):
-            if name not in fields:
-                raise TypeError(
-                    f"decides {command.__name__}, which has no field {name!r}; {self.name!r} is found by it"
-                )
+            if name not in command.__struct_fields__:
+                raise TypeError(f"{decides}, which has no field {name!r}; {self.name!r} is found by it")
+        try:
+            id_type = get_type_hints(command)[self.aggregate.id]
+        except NameError:  # the check of the command's shape says so
+            return
+        if not set(options(id_type)) <= set(ID_TYPES):
+            raise TypeError(f"{decides}, whose id {self.aggregate.id!r} must be a str, an int or a UUID")
 
     def _judge(self) -> None:
         aggregate = self.aggregate
