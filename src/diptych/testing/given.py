@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from diptych.errors import ContextError, Malformed, Rejected
 from diptych.log import EventCatalogue, Metadata, RecordedEvent, to_microseconds
-from diptych.messages import Command, Event, Shape, View, to_json
+from diptych.messages import Command, Event, Shape, View
 from diptych.read import Fold, FoldRules, Projection, ViewShape
 from diptych.write import Aggregate, AggregateRules, Moment
 
@@ -104,6 +104,8 @@ class GivenProjection(Generic[V]):
         records = [_recorded(catalogue, number, event) for number, event in enumerate(events, 1)]
         self._shape = shape
         self._rows = [row for row in fold.apply(fold.plan(records), {}).values() if row is not None]
+        for row in self._rows:
+            shape.check(row)
 
     def shows(self, *rows: V) -> None:
         """Exactly these rows, in any order."""
@@ -122,12 +124,10 @@ def _through_json(message: T) -> T:
 
 def _recorded(catalogue: EventCatalogue, number: int, event: Event) -> RecordedEvent:
     new, _ = catalogue.encode(event, number.to_bytes(16, "big"))
-    metadata = Metadata(
-        command_id=f"command-{number}", correlation_id=f"command-{number}", causation_id=f"command-{number}"
-    )
+    metadata = Metadata(command_id=f"command-{number}").stored()
     at = to_microseconds(MOMENT.now) + number * 1_000_000
     return RecordedEvent(
-        number, "given-1", number, new.type, new.schema, new.event_id, at, new.tags, new.data, to_json(metadata)
+        number, "given-1", number, new.type, new.schema, new.event_id, at, new.tags, new.data, metadata
     )
 
 

@@ -1,0 +1,140 @@
+"""The lane: appends gather while a commit is in flight, keep their order, and every caller gets an answer."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from diptych.errors import Conflict, DiptychError, Unavailable
+from diptych.log import Append, Lane, NewEvent, Outcome
+from diptych.log.lane import GROUP_APPENDS, GROUP_BYTES, QUEUE_APPENDS
+
+
+def append(id: str, size: int = 0) -> Append:
+    events = [NewEvent("A", 1, b"", (), bytes(size))] if size else []
+    return Append(id, b"", "s-1", events, None, b"{}")
+
+
+def kept(one: Append) -> Outcome:
+    return Outcome(one.command_id, b"", 0, "s-1", 0, ())
+
+
+class Held:
+    """A commit that ends when it is let go, and remembers what it carried."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[str]] = []
+        self.answers: dict[str, DiptychError] = {}
+        self.gate = asyncio.Event()
+
+    async def __call__(self, group: Sequence[Append]) -> Sequence[Outcome | DiptychError]:
+        self.groups.append([one.command_id for one in group])
+        await self.gate.wait()
+        return [self.answers.get(one.command_id) or kept(one) for one in group]
+
+
+async def turn() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_what_waits_during_a_commit_goes_together_in_order_of_arrival() -> None:
+    held = Held()
+    lane = Lane(held)
+    tasks = [asyncio.create_task(lane.append(append("0")))]
+    await turn()
+    tasks += [asyncio.create_task(lane.append(append(f"{number}"))) for number in range(1, 50)]
+    await turn()
+    assert held.groups == [["0"]]
+    held.gate.set()
+    outcomes = await asyncio.gather(*tasks)
+    assert held.groups == [["0"], [f"{number}" for number in range(1, 50)]]
+    assert [outcome.command_id for outcome in outcomes] == [f"{number}" for number in range(50)]
+
+
+async def test_each_caller_gets_its_own_answer() -> None:
+    held = Held()
+    held.answers["1"] = Conflict("a", "b")
+    held.gate.set()
+    lane = Lane(held)
+    answers = await asyncio.gather(*[lane.append(append(id)) for id in "012"], return_exceptions=True)
+    assert answers[0] == kept(append("0"))
+    assert answers[1] is held.answers["1"]
+    assert answers[2] == kept(append("2"))
+
+
+async def test_a_caller_that_is_cancelled_leaves_the_others_their_answers() -> None:
+    held = Held()
+    lane = Lane(held)
+    tasks = [asyncio.create_task(lane.append(append(id))) for id in "0123"]
+    await turn()
+    tasks[1].cancel()
+    late = asyncio.create_task(lane.append(append("4")))
+    await turn()
+    late.cancel()
+    await turn()
+    held.gate.set()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Outcome, asyncio.CancelledError, Outcome, Outcome]
+    assert (await lane.append(append("5"))).command_id == "5"
+
+
+@pytest.mark.parametrize("error", [Unavailable("full"), RuntimeError("a bug"), KeyError("x")])
+async def test_a_commit_that_fails_is_told_to_all_of_its_group_and_the_lane_goes_on(error: Exception) -> None:
+    failing = [error]
+
+    async def commit(group: Sequence[Append]) -> Sequence[Outcome | DiptychError]:
+        if failing:
+            raise failing.pop()
+        return list(map(kept, group))
+
+    lane = Lane(commit)
+    answers = await asyncio.gather(*[lane.append(append(id)) for id in "012"], return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Unavailable] * 3
+    assert str(error).strip("'") in str(answers[0])
+    assert await lane.append(append("3")) == kept(append("3"))
+
+
+async def test_a_group_has_a_bound_in_appends() -> None:
+    held = Held()
+    held.gate.set()
+    lane = Lane(held)
+    await asyncio.gather(*[lane.append(append(f"{number}")) for number in range(GROUP_APPENDS * 2 + 1)])
+    assert [len(group) for group in held.groups] == [GROUP_APPENDS, GROUP_APPENDS, 1]
+
+
+async def test_a_group_has_a_bound_in_bytes() -> None:
+    held = Held()
+    held.gate.set()
+    lane = Lane(held)
+    await asyncio.gather(*[lane.append(append(f"{number}", GROUP_BYTES // 2)) for number in range(5)])
+    assert [len(group) for group in held.groups] == [2, 2, 1]
+
+
+async def test_more_than_may_wait_are_refused_at_once_and_harm_nobody() -> None:
+    held = Held()
+    lane = Lane(held)
+    tasks = [asyncio.create_task(lane.append(append("first")))]
+    await turn()
+    tasks += [asyncio.create_task(lane.append(append(f"{number}"))) for number in range(QUEUE_APPENDS)]
+    await turn()
+    with pytest.raises(Unavailable, match="waiting"):
+        await lane.append(append("one more"))
+    held.gate.set()
+    assert len(await asyncio.gather(*tasks)) == QUEUE_APPENDS + 1
+    assert await lane.append(append("later")) == kept(append("later"))
+
+
+async def test_closing_waits_for_what_was_taken_in() -> None:
+    held = Held()
+    lane = Lane(held)
+    tasks = [asyncio.create_task(lane.append(append(id))) for id in "01"]
+    await turn()
+    closing = asyncio.create_task(lane.close())
+    await turn()
+    assert not closing.done()
+    held.gate.set()
+    await closing
+    assert all(task.done() or held.groups for task in tasks)
+    assert [outcome.command_id for outcome in await asyncio.gather(*tasks)] == ["0", "1"]
+    await Lane(held).close()

@@ -1,0 +1,69 @@
+"""The SQLite store keeps every promise of a log and of a read store, also to processes that share nothing but files."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from diptych.log import UNOBSERVED, EventLog, LogObserver
+from diptych.read import ViewStore
+from diptych.stores import Store
+from diptych.stores.sqlite import SqliteStore
+from diptych.testing import EventLogContract, ViewStoreContract
+from diptych.testing.event_log import Clock
+
+
+class Apart:
+    """Opens the same files as another process would: nothing in memory is shared, so whoever waits has to poll."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+
+    def log(self, observer: LogObserver = UNOBSERVED) -> AbstractAsyncContextManager[EventLog]:
+        return SqliteStore(self._path, self._clock).log(observer)
+
+    def views(self) -> AbstractAsyncContextManager[ViewStore]:
+        return SqliteStore(self._path, self._clock).views()
+
+
+class TestSqliteLog(EventLogContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path, clock: Clock) -> Store:
+        return SqliteStore(tmp_path / "log.db", clock)
+
+
+class TestSqliteLogOfSeveralProcesses(EventLogContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path, clock: Clock) -> Store:
+        return Apart(tmp_path / "log.db", clock)
+
+
+class TestSqliteViews(ViewStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Store:
+        return SqliteStore(tmp_path / "log.db")
+
+
+class TestSqliteViewsOfSeveralProcesses(ViewStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Store:
+        return Apart(tmp_path / "log.db", Clock())
+
+
+@pytest.mark.parametrize("part", ["log", "views"])
+async def test_a_new_file_may_be_opened_by_many_at_once(tmp_path: Path, part: str) -> None:
+    for number in range(30):
+        store, start = SqliteStore(tmp_path / f"{number}.db"), threading.Barrier(6, timeout=10)
+
+        async def open_it(store: SqliteStore = store, start: threading.Barrier = start) -> None:
+            start.wait()
+            async with store.log() if part == "log" else store.views():
+                pass
+
+        with ThreadPoolExecutor(6) as pool:
+            for opened in [pool.submit(asyncio.run, open_it()) for _ in range(6)]:
+                opened.result()
