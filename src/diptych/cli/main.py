@@ -1,0 +1,70 @@
+"""The entry point: one app of all commands, one place where errors become a line on stderr and an exit code.
+
+0 done, 1 the answer is no, 2 wrong use, 3 the store cannot be reached, 130 stopped by Ctrl-C.
+"""
+
+import io
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from diptych import DiptychError, NotCaughtUp, OutcomeUnknown, TimedOut, Unavailable, __version__
+from diptych.cli.demo import demo
+from diptych.cli.words import INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Stop, say
+
+app = App(
+    name="diptych",
+    help="CQRS for Python: commands are decided, events kept, queries answered.",
+    version=__version__,
+    suppress_keyboard_interrupt=False,
+)
+app.command(demo)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns the exit code."""
+    prepare_streams()
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except CycloptsError as error:
+        return say(f"{error} Try: diptych --help", WRONG_USE)
+    except Stop as stop:
+        return say(str(stop), stop.code)
+    except DiptychError as error:
+        return say(str(error), exit_code(error))
+    except KeyboardInterrupt:
+        return say("stopped", INTERRUPTED)
+    except BrokenPipeError:
+        return hung_up()
+    except OSError as error:  # a full disk behind stdout, above all
+        return say(str(error), hung_up())
+    return code if isinstance(code, int) else 0
+
+
+def prepare_streams() -> None:
+    """Output must not be what fails: a stream that was closed takes words too, and any word can be written."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, io.StringIO())
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def exit_code(error: DiptychError) -> int:
+    """Servers to be waited for are apart from words to be corrected."""
+    match error:
+        case Unavailable() | OutcomeUnknown():
+            return UNREACHABLE
+        case NotCaughtUp() | TimedOut():
+            return NO
+        case _:
+            return WRONG_USE
+
+
+def hung_up() -> int:
+    """Nobody reads the output any more, as after `| head`. Closing it must not complain a second time."""
+    sys.stdout = io.StringIO()
+    return NO

@@ -1,0 +1,146 @@
+"""How far a run has come, shown to whoever waits: a bar on a terminal, a plain line now and then elsewhere.
+
+All of it goes to stderr; stdout is the report's. `rich` is imported only where a bar is drawn.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol, Self, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+TICK = timedelta(milliseconds=100)
+LINE_EVERY = timedelta(seconds=2)
+
+
+class Progress(Protocol):
+    """A place to show progress; entered before the first word and left after the last."""
+
+    def note(self, text: str) -> None:
+        """Says a sentence."""
+        ...
+
+    def show(self, stage: str, done: int, total: int) -> None:
+        """Shows how much of a stage is done. The first call of a stage starts its clock."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+class Silence:
+    """Shows nothing."""
+
+    def note(self, text: str) -> None:
+        pass
+
+    def show(self, stage: str, done: int, total: int) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+class Lines(Silence):
+    """A line about every two seconds, and one at the end of each stage."""
+
+    def __init__(self, out: TextIO, clock: Callable[[], float] = monotonic) -> None:
+        self._out = out
+        self._clock = clock
+        self._stage = ""
+        self._began = self._said = 0.0
+        self._finished = False
+
+    def note(self, text: str) -> None:
+        self._out.write(text + "\n")
+        self._out.flush()
+
+    def show(self, stage: str, done: int, total: int) -> None:
+        now = self._clock()
+        if stage != self._stage:
+            self._stage, self._began, self._said, self._finished = stage, now, now, False
+        due = now - self._said >= LINE_EVERY.total_seconds()
+        if (due or done >= total) and not self._finished:
+            self._said, self._finished = now, done >= total
+            self.note(line(stage, done, total, now - self._began))
+
+
+def line(stage: str, done: int, total: int, seconds: float) -> str:
+    """A stage in words, with its rate and, unless it is finished, the time left."""
+    share = done / total if total else 1.0
+    words = f"{stage}: {done:,} of {total:,} ({share:.0%})"
+    if done and seconds > 0:
+        words += f", {done / seconds:,.0f}/s"
+        if done < total:
+            words += f", {(total - done) * seconds / done:.0f} s left"
+    return words
+
+
+class Bar(Silence):
+    """A bar for each stage, with rate and time left."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415 - slow to import, and only a terminal needs it
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+        from rich.progress import Progress as Bars  # noqa: PLC0415
+
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=32),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}", justify="right"),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=Console(stderr=True),
+            auto_refresh=False,
+        )
+        self._stages: dict[str, tuple[TaskID, float]] = {}
+
+    def note(self, text: str) -> None:
+        self._bars.console.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
+
+    def show(self, stage: str, done: int, total: int) -> None:
+        now = monotonic()
+        if stage not in self._stages:
+            self._stages[stage] = self._bars.add_task(stage, total=total, rate=""), now
+        task, began = self._stages[stage]
+        rate = f"{done / (now - began):,.0f}/s" if done and now > began else ""
+        self._bars.update(task, completed=done, total=total, rate=rate, refresh=True)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bars.stop()
+
+
+def progress_on(out: TextIO) -> Progress:
+    """What suits the place: a bar on a terminal, lines elsewhere."""
+    return Bar() if out is sys.stderr and out.isatty() else Lines(out)
+
+
+@asynccontextmanager
+async def shown(progress: Progress, stage: str, done: Callable[[], int], total: int) -> AsyncGenerator[None]:
+    """Shows a stage's progress while the body runs, and its end after it."""
+
+    async def ticking() -> None:
+        while True:
+            progress.show(stage, done(), total)
+            await asyncio.sleep(TICK.total_seconds())
+
+    ticker = asyncio.create_task(ticking())
+    try:
+        yield
+        progress.show(stage, done(), total)
+    finally:
+        ticker.cancel()
+        await asyncio.wait((ticker,))
