@@ -1,0 +1,46 @@
+"""A process that takes the write lock of a log in the middle of an append of its own, and keeps it.
+
+Run as `python -m tests.faults.holder PATH EVENTS`: appends as the engine does, and stops between the writing of the
+events and the commit. It prints a line then, and goes on as it is told: `commit`, `roll back`, or killed.
+"""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from diptych.stores.sqlite.log import SqliteLog
+from tests.faults.tools import new_append, opened_log
+
+
+class RolledBackError(Exception):
+    """Raised in the middle of an append, so that the engine rolls it back."""
+
+
+def tell(line: object) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+async def main(path: Path, events: int) -> None:
+    write = SqliteLog._write
+
+    def write_and_wait(self: SqliteLog, verdicts: Any) -> None:
+        write(self, verdicts)
+        tell({"holds": [event.position for event in verdicts.events]})
+        if sys.stdin.readline().strip() != "commit":
+            raise RolledBackError
+
+    SqliteLog._write = write_and_wait  # type: ignore[method-assign]
+    async with opened_log(path) as log:
+        try:
+            outcome = await log.append(new_append("held-1", events=events, command_id="held"))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+            tell({"failed": repr(error)})
+        else:
+            tell({"position": outcome.position})
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
