@@ -1,7 +1,8 @@
 """Every hot statement finds its rows by an index, and no statement of the log sorts or scans what it need not."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -42,8 +43,8 @@ def log() -> Iterator[sqlite3.Connection]:
     connection.close()
 
 
-def plan(connection: sqlite3.Connection, sql: str, binds: object) -> str:
-    return "\n".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", binds))  # type: ignore[arg-type]
+def plan(connection: sqlite3.Connection, sql: str, binds: Sequence[Any]) -> str:
+    return "\n".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", binds))
 
 
 @pytest.mark.parametrize("name", HOT)

@@ -42,9 +42,8 @@ def check_events(events: Iterable[type[Event]], problems: list[str]) -> None:
         declared = event.__declared__
         _check_name(event, names, problems)
         _check_shape(event, problems)
-        schema: object = declared.schema
-        if not isinstance(schema, int) or schema < 1:
-            problems.append(f"{place(event)} has schema={schema!r}; schemas are counted from 1")
+        if not _counts(declared.schema):
+            problems.append(f"{place(event)} has schema={declared.schema!r}; schemas are counted from 1")
         for name in declared.tags:
             if name not in event.__struct_fields__:
                 problems.append(f"{place(event)} has the tag {name!r}, which is no field of it")
@@ -122,6 +121,10 @@ def _result_of(query: type[Query[Any]]) -> Any:
             if get_origin(base) is Query:
                 return get_args(base)[0]
     return None
+
+
+def _counts(number: object) -> bool:
+    return isinstance(number, int) and number >= 1
 
 
 def _check_name(kind: type[Any], names: dict[str, type[Any]], problems: list[str]) -> None:

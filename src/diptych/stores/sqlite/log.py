@@ -68,7 +68,10 @@ SCAN_EVENTS = 100_000
 
 _SQL = load_statements("diptych.stores.sqlite", "log.sql")
 # `_make` without its Python frame: pages are long.
-_stored: Callable[[tuple[Any, ...]], StoredEvent] = partial(tuple.__new__, StoredEvent)
+_stored: Callable[[tuple[Any, ...]], StoredEvent] = partial(
+    tuple.__new__,  # pyright: ignore[reportUnknownMemberType] - of a tuple of anything
+    StoredEvent,
+)
 _BAD_DATA = (
     sqlite3.DataError,
     sqlite3.IntegrityError,
