@@ -1,6 +1,5 @@
 """What `where` may ask of a field, as plain values that every read store understands."""
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 
@@ -71,16 +70,3 @@ def prefix(text: str) -> Filter:
 def as_filter(value: object) -> Filter:
     """A plain value stands for equality with it."""
     return value if isinstance(value, (Compared, Between, OneOf, Prefix)) else Compared("=", value)
-
-
-def values_of(filter: Filter) -> Iterable[Any]:
-    """Every value that the filter compares the field with."""
-    match filter:
-        case Compared(_, value):
-            return (value,)
-        case Between(low, high):
-            return (low, high)
-        case OneOf(values):
-            return values
-        case Prefix(text):
-            return (text,)
