@@ -97,3 +97,9 @@ AMOUNTS = st.tuples(st.integers(1, 10**6), st.integers(0, 10**7))
 def test_money_adds_up_to_the_last_decimal(amounts: list[tuple[int, int]]) -> None:
     lines = [line(quantity, f"{mils // 1000}.{mils % 1000:03}") for quantity, mils in amounts]
     assert total(lines) * 1000 == sum(quantity * mils for quantity, mils in amounts)
+
+
+@pytest.mark.parametrize("price", ["10.0001", "1000000.01", "1E+20"])
+def test_a_price_that_the_books_cannot_hold_is_rejected(price: str) -> None:
+    given(orders).when(place(line(1, price))).rejects("price-out-of-bounds")
+    given(credit_notes).when(issue(line(-1, price))).rejects("price-out-of-bounds")
