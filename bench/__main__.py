@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import append, catch_up, execute, lag, load, machine, report, start
+from bench import append, catch_up, execute, http, lag, load, machine, report, start
 from bench.harness import Bench, Line, Settings, run
 
 BENCHES: tuple[Bench, ...] = (
@@ -17,6 +17,7 @@ BENCHES: tuple[Bench, ...] = (
     *load.BENCHES,
     *lag.BENCHES,
     *start.BENCHES,
+    *http.BENCHES,
 )
 
 ROUNDS, QUICK_ROUNDS = 3, 3
