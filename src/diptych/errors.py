@@ -23,7 +23,15 @@ the user: what went wrong, where, and what to do.
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
+
+
+def _again(kind: type[BaseException], arguments: tuple[Any, ...], fields: dict[str, Any]) -> BaseException:
+    """An unpickled error: its class may take other arguments than it keeps."""
+    error = kind.__new__(kind, *arguments)
+    error.args = arguments
+    error.__dict__.update(fields)
+    return error
 
 
 class DiptychError(Exception):
@@ -35,6 +43,9 @@ class DiptychError(Exception):
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.detail = detail
+
+    def __reduce__(self) -> Any:
+        return _again, (type(self), self.args, self.__dict__)
 
 
 class Malformed(DiptychError):

@@ -28,7 +28,7 @@ from diptych import (
     Views,
 )
 from diptych.messages import Shape
-from tests.app.shop import AllOrders, Line, OrderById, OrderCount, OrdersOf, PlaceOrder, order, shop
+from tests.app.shop import AllOrders, Line, OrderById, OrderCount, OrdersOf, PlaceOrder, ShipOrder, order, shop
 
 # Shape
 
@@ -432,3 +432,10 @@ async def test_a_view_of_an_awkward_name_works_or_is_refused_when_the_context_is
         async with context.open(sqlite_url) as app:
             receipt = await app.execute(Sample(sample_id="1"), command_id="once")
             assert await app.ask(Samples(), after=receipt.token) == []
+
+
+@pytest.mark.parametrize("value", [b"abc", 5, ["x"], None])
+async def test_a_value_that_json_would_turn_into_another_is_malformed(url: str, value: Any) -> None:
+    async with shop.open(url) as app:
+        with pytest.raises(Malformed, match=r"\$\.order_id"):
+            await app.execute(ShipOrder(order_id=value))

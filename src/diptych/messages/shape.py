@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from diptych.errors import Malformed
+from diptych.messages.sameness import check_same
 from diptych.messages.values import value_check
 
 M = TypeVar("M")
@@ -77,7 +78,10 @@ class Shape(Generic[M]):
     def validated(self, message: M) -> tuple[M, bytes]:
         """A message built in Python, validated as if it had come in as JSON, and that JSON. Raises Malformed."""
         data = to_json(message)
-        return self.decode(data), data
+        read = self.decode(data)
+        if read != message:
+            check_same(message, read)
+        return read, data
 
 
 def malformed(error: msgspec.ValidationError) -> Malformed:

@@ -13,7 +13,7 @@ from typing import Any
 
 from diptych.log import PAGE_EVENTS, Anchor, EventLog, Page, RecordedEvent, RecordPage, StoredEvent
 from diptych.read.fold import Fold, Poison
-from diptych.read.store import Checkpoint, Failure, Superseded, ViewStore
+from diptych.read.store import Checkpoint, Failure, NeverFilled, Superseded, ViewStore
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class Projector:
         self._log = log
         self._views = views
         self._page_events = page_events
+        self._claimed = False
 
     async def begin(self) -> None:
         """Makes the view ready, and finds out whether the log still holds what it has applied. Raises Unavailable."""
@@ -118,9 +119,21 @@ class Projector:
             raise Halted(f"the log has no event {position} any more")
         return anchor
 
+    async def _claim(self) -> Checkpoint:
+        """Begins the view anew if it is of another shape, but once: a later start takes it over for good."""
+        if self._claimed:
+            with suppress(NeverFilled):
+                async with self._views.snapshot() as snapshot:
+                    checkpoint = await snapshot.checkpoint(self._shape)
+                    if checkpoint.log_id == self._log.log_id:
+                        return checkpoint
+        checkpoint = await self._views.prepare(self._shape, self._log.log_id)
+        self._claimed = True
+        return checkpoint
+
     async def prepare(self) -> Checkpoint:
         """Makes the view ready and says where it stands. Raises Halted if the log holds other events."""
-        checkpoint = await self._views.prepare(self._shape, self._log.log_id)
+        checkpoint = await self._claim()
         if await self._log.anchor(checkpoint.position) != checkpoint.anchor:
             reason = (
                 "the log holds another event there than the view has applied: it was restored or has lost its end; "

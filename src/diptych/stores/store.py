@@ -18,6 +18,10 @@ from diptych.read import ViewStore
 class Store(Protocol):
     """A place for a context's log and views. Each opening belongs to the event loop that it is made in."""
 
+    def must_exist(self) -> None:
+        """For those who only read: raises Unavailable where there is no store yet, and opening it would make one."""
+        ...
+
     def log(self, observer: LogObserver = UNOBSERVED) -> AbstractAsyncContextManager[EventLog]:
         """Opens the log, and makes it if there is none; `observer` hears of its commits.
 
@@ -58,6 +62,6 @@ def _sqlite(url: str, host: str, path: str, query: str) -> Store:
 
     if host or query or not path or path == ":memory:" or "\0" in path:
         raise Malformed(
-            f"{url!r} names no file; say sqlite:///shop.db, or with the whole path sqlite:////var/lib/shop.db"
+            f"{url!r} does not name a file and nothing else; say sqlite:///shop.db, or with the whole path sqlite:////var/lib/shop.db"
         )
     return SqliteStore(Path(path))

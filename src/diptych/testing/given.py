@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar, overload
 from diptych.errors import ContextError, Malformed, Rejected
 from diptych.log import EventCatalogue, Metadata, RecordedEvent, to_microseconds
 from diptych.messages import Command, Event, Shape, View
-from diptych.read import Fold, FoldRules, Projection, ViewShape
+from diptych.read import Fold, FoldRules, Poison, Projection, ViewShape
 from diptych.write import Aggregate, AggregateRules, Moment
 
 V = TypeVar("V", bound=View)
@@ -103,9 +103,12 @@ class GivenProjection(Generic[V]):
         fold = Fold(rules, catalogue)
         records = [_recorded(catalogue, number, event) for number, event in enumerate(events, 1)]
         self._shape = shape
-        self._rows = [row for row in fold.apply(fold.plan(records), {}).values() if row is not None]
-        for row in self._rows:
-            shape.check(row)
+        try:
+            self._rows = [row for row in fold.apply(fold.plan(records), {}).values() if row is not None]
+            for row in self._rows:
+                shape.check(row)
+        except (Poison, ValueError) as error:
+            raise AssertionError(f"{shape.name} stands still: {error}") from error
 
     def shows(self, *rows: V) -> None:
         """Exactly these rows, in any order."""

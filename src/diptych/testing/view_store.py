@@ -28,13 +28,14 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from diptych.errors import Malformed, NotCaughtUp, TooLarge, Unavailable
+from diptych.errors import Malformed, NotCaughtUp, TooLarge
 from diptych.log import BEGINNING, Anchor
 from diptych.messages import View
 from diptych.read import (
     Checkpoint,
     Failure,
     Filter,
+    NeverFilled,
     Scale,
     Selection,
     Snapshot,
@@ -291,7 +292,7 @@ class ViewStoreContract:
 
     async def test_a_view_that_was_never_prepared_is_unavailable(self, views: ViewStore) -> None:
         async with views.snapshot() as snapshot:
-            with pytest.raises(Unavailable):
+            with pytest.raises(NeverFilled):
                 await snapshot.checkpoint(ITEM)
 
     async def test_a_commit_keeps_rows_and_checkpoint_together(self, views: ViewStore) -> None:

@@ -176,6 +176,7 @@ class WriteSide:
                 if not isinstance(value, str):
                     raise Malformed(f"Expected text, got {type(value).__name__}", f"$.{field}")
                 check_id(value, f"$.{field}")
+        _check_version(envelope.expected_version)
         return envelope.command_id or id_text(uuid7(int(now * 1000), self._around.randomness(10)))
 
     async def _settle(self, attempt: "_Attempt") -> Outcome:
@@ -245,10 +246,8 @@ class WriteSide:
 
     def _decide(self, attempt: "_Attempt", state: Any) -> list[NewEvent]:
         decider = attempt.route.decider
-        if decider.wants_moment:
-            decided = list(decider.function(state, attempt.command, attempt.moment))
-        else:
-            decided = list(decider.function(state, attempt.command))
+        extra = (attempt.moment,) if decider.wants_moment else ()
+        decided = _listed(decider, decider.function(state, attempt.command, *extra))
         if not decided:
             return []
         milliseconds = int(self._around.now() * 1000)
@@ -267,6 +266,21 @@ class WriteSide:
         except Malformed as error:
             name = getattr(attempt.route.decider.function, "__name__", "decide")
             raise ValueError(f"{name} gave an event that cannot be kept: {error}") from error
+
+
+def _check_version(version: object) -> None:
+    if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
+        raise Malformed(f"Expected a version, got {type(version).__name__}", "$.expected_version")
+
+
+def _listed(decider: Decider, events: Any) -> list[Event]:
+    try:
+        iterator = iter(events)
+    except TypeError:
+        given = type(events).__name__
+        name = decider.function.__name__
+        raise TypeError(f"{name} gave {given}; a decide yields its events, or returns a list of them") from None
+    return list(iterator)
 
 
 class _Attempt(NamedTuple):

@@ -2,8 +2,11 @@
 
 import inspect
 from collections.abc import Callable, Iterable
+from dataclasses import is_dataclass
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 from uuid import UUID
+
+from msgspec import Struct
 
 from diptych.log import EventQuery, Match, tag
 from diptych.log.conditions import STREAM_SEPARATOR, several
@@ -127,6 +130,11 @@ class AggregateRules:
         aggregate = self.aggregate
         if not aggregate.name or STREAM_SEPARATOR in aggregate.name or not aggregate.name.isprintable():
             self._problems.append(f"aggregate {aggregate.name!r} must have a name without a dash")
+        if _is_mutable(aggregate.initial):
+            self._problems.append(
+                f"aggregate {aggregate.name!r} begins with a {type(aggregate.initial).__name__}, which all of its "
+                f"streams would share and change; begin with an immutable value, such as a frozen dataclass"
+            )
         if not aggregate.deciders:
             self._problems.append(f"aggregate {aggregate.name!r} decides no command")
         for event, function in self._yielded.items():
@@ -162,6 +170,14 @@ def _yielded_events(returns: Any) -> list[type[Event]]:
             f"must be annotated with the events that it gives, such as Iterator[OrderPlaced], not {returns!r}"
         )
     return events
+
+
+def _is_mutable(value: object) -> bool:
+    if is_dataclass(value):
+        return not getattr(type(value), "__dataclass_params__").frozen  # noqa: B009 - it has no type
+    if isinstance(value, Struct):
+        return not value.__struct_config__.frozen
+    return isinstance(value, (list, dict, set, bytearray))
 
 
 def _name(function: Callable[..., Any]) -> str:

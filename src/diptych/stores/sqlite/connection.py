@@ -37,6 +37,9 @@ LOCK_TIMEOUT = timedelta(seconds=5)
 CHECKPOINT_PAGES = 4000
 """Pages of 4 KiB after which the write-ahead log is folded into the file: fewer, larger folds write less in all."""
 
+DISPOSABLE = "delete it while nothing runs: views are folded from the log again"
+"""What to do about a damaged file of views."""
+
 STATEMENT_CACHE = 256
 
 _RETRY_SECONDS = 0.0005
@@ -173,24 +176,28 @@ def patiently(action: Callable[[], T]) -> T:
 
 
 @contextmanager
-def errors_of(path: Path) -> Generator[None]:
+def errors_of(path: Path, damaged: str = "restore it from a backup") -> Generator[None]:
     """Says what SQLite's errors mean: Unavailable or NotAStore, with the file's path and what to do."""
     try:
         yield
     except sqlite3.Error as error:
-        raise translate(error, path) from error
+        raise translate(error, path, damaged) from error
 
 
-def translate(error: sqlite3.Error, path: Path) -> Unavailable:
-    """The error that a user gets for one of SQLite's."""
+def translate(error: sqlite3.Error, path: Path, damaged: str = "restore it from a backup") -> Unavailable:
+    """The error that a user gets for one of SQLite's; `damaged` says what to do about a damaged file."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     folder = path.absolute().parent
     match code:
         case sqlite3.SQLITE_NOTADB:
             return NotAStore(f"{path} is not an SQLite database; give the path of a new file, or of a Diptych store.")
         case sqlite3.SQLITE_CORRUPT:
-            return NotAStore(f"{path} is damaged ({error}); restore it from a backup.")
-        case sqlite3.SQLITE_CANTOPEN if not folder.is_dir():
+            return NotAStore(f"{path} is damaged ({error}); {damaged}.")
+        case sqlite3.SQLITE_CANTOPEN if _holds(path.is_dir):
+            return Unavailable(f"{path} is a folder; give the path of a file in it.")
+        case sqlite3.SQLITE_READONLY if not _holds(path.exists):
+            return Unavailable(f"{path} was deleted while it was open; open the store again.")
+        case sqlite3.SQLITE_CANTOPEN if not _holds(folder.is_dir):
             return Unavailable(f"{path} cannot be opened: the folder {folder} does not exist.")
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_READONLY:
             return Unavailable(
@@ -198,10 +205,18 @@ def translate(error: sqlite3.Error, path: Path) -> Unavailable:
             )
         case sqlite3.SQLITE_FULL:
             return Unavailable(
-                f"{path} cannot grow: the disk is full. Nothing was kept; free some space and try again."
+                f"{path} cannot grow: the disk is full. This was not kept; free some space and try again."
             )
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             seconds = LOCK_TIMEOUT.total_seconds()
             return Unavailable(f"Another process has held the write lock of {path} for {seconds:g} s; try again later.")
         case _:
             return Unavailable(f"{path}: {error}")
+
+
+def _holds(question: Callable[[], bool]) -> bool:
+    """A question about a path; one that cannot even be asked, such as of too long a name, holds not."""
+    try:
+        return question()
+    except OSError:
+        return False

@@ -116,7 +116,7 @@ class SqliteLog:
         """Waits for the commits in flight, then closes the file."""
         await self._lane.close()
         self._thread.shutdown()
-        self._reader.close()
+        await self._reader.close()
         self._writer.close()
 
     # Writing

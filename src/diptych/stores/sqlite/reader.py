@@ -7,6 +7,8 @@ SQLite's own instructions is interrupted and run again, from its beginning, wher
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,11 +34,12 @@ class Reader:
         self._slow: sqlite3.Connection | None = None
         self._slow_turn = asyncio.Lock()
 
-    def close(self) -> None:
-        """Closes both connections."""
-        self._quick.close()
-        if self._slow is not None:
-            self._slow.close()
+    async def close(self) -> None:
+        """Closes both connections, when the thread has done with its own."""
+        async with self._slow_turn:
+            self._quick.close()
+            if self._slow is not None:
+                self._slow.close()
 
     def bounded(self, work: Work[T]) -> T:
         """Runs work that is bounded by itself, such as one page, where it stands."""
@@ -54,17 +57,31 @@ class Reader:
                 if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
                     raise
         async with self._slow_turn:
-            return await asyncio.to_thread(self._run_slowly, work)
-
-    def _run_slowly(self, work: Work[T]) -> T:
-        if self._slow is None:
-            self._slow = open_reader(self._path)
-        with errors_of(self._path):
-            return work(self._slow)
+            if self._slow is None:
+                self._slow = open_reader(self._path)
+            with errors_of(self._path):
+                return await on_a_thread(partial(work, self._slow), self._slow.interrupt)
 
     def _tick(self) -> int:
         self._ticks += 1
         return self._ticks > INLINE_TICKS
+
+
+async def on_a_thread(work: Callable[[], T], interrupt: Callable[[], object]) -> T:
+    """Runs work on a connection on a thread. A cancelled caller interrupts it, and waits for its end all the same.
+
+    Until then the connection is in use: SQLite crashes where it is closed, and waits where it is used again.
+    """
+    running = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        while not running.done():  # however often it is cancelled
+            interrupt()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([running], timeout=0.05)
+        running.exception()
+        raise
 
 
 def in_snapshot(work: Work[T]) -> Work[T]:

@@ -4,8 +4,9 @@ import asyncio
 import secrets
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from decimal import Context
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,12 +15,12 @@ import msgspec
 from diptych.errors import DiptychError, Forbidden, Malformed, NotCaughtUp, TooLarge, Unavailable
 from diptych.log import Anchor
 from diptych.messages import View
-from diptych.read import Checkpoint, Failure, Key, Kind, Selector, ViewShape
+from diptych.read import Checkpoint, Failure, Key, Kind, NeverFilled, Selector, ViewShape
 from diptych.read.views import MAX_ROWS
 from diptych.stores.sql import load_statements
 from diptych.stores.sqlite import select
-from diptych.stores.sqlite.connection import errors_of, open_reader, translate
-from diptych.stores.sqlite.reader import INLINE_TICKS
+from diptych.stores.sqlite.connection import DISPOSABLE, errors_of, open_reader, translate
+from diptych.stores.sqlite.reader import INLINE_TICKS, on_a_thread
 from diptych.stores.sqlite.rows import RowTable, unscaled
 
 V = TypeVar("V", bound=View)
@@ -68,11 +69,13 @@ class ViewReaders:
         """A snapshot, which is taken with the first read."""
         async with self._places:
             connection = self._free.pop() if self._free else _Connection(self._path)
+            snapshot = SqliteSnapshot(connection, self._path, self._tables)
             try:
                 connection.begin()
-                yield SqliteSnapshot(connection, self._path, self._tables)
+                yield snapshot
             finally:
-                connection.end()
+                snapshot.over = True
+                await connection.end()
                 self._free.append(connection)
 
 
@@ -86,6 +89,7 @@ class _Connection:
         self._free_sql = False
         own = secrets.token_hex(8)  # a statement that is prepared already passes the authorizer: no user may name these
         self._begin, self._end = f"BEGIN /* {own} */", f"ROLLBACK /* {own} */"
+        self._turn = asyncio.Lock()
         self.handle = open_reader(path)
         self.handle.create_function("decimal", 2, _decimal_text, deterministic=True)
         self.handle.set_progress_handler(self._tick, _TICK)
@@ -95,35 +99,28 @@ class _Connection:
         self.handle.close()
 
     def begin(self) -> None:
-        with errors_of(self._path):
+        with errors_of(self._path, DISPOSABLE):
             self.handle.execute(self._begin)
 
-    def end(self) -> None:
-        self._free_sql = False
-        if self.handle.in_transaction:
-            self.handle.execute(self._end)
+    async def end(self) -> None:
+        async with self._turn:  # a handler may have left a read of its own running
+            self._free_sql = False
+            if self.handle.in_transaction:
+                self.handle.execute(self._end)
 
     async def run(self, work: Callable[[sqlite3.Connection], T], *, free_sql: bool = False) -> T:
         """Runs work that only reads, inline at first. A cancelled caller interrupts it, and waits for its end."""
-        self._ticks = 0
-        self._limit = INLINE_TICKS
-        self._free_sql = free_sql
-        try:
-            return work(self.handle)
-        except sqlite3.OperationalError as error:
-            if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
-                raise
-        self._limit = float("inf")
-        running = asyncio.get_running_loop().run_in_executor(None, work, self.handle)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            self._limit = 0
-            while not running.done():  # however often it is cancelled: until then the connection is in use
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait([running])
-            running.exception()
-            raise
+        async with self._turn:
+            self._ticks = 0
+            self._limit = INLINE_TICKS
+            self._free_sql = free_sql
+            try:
+                return work(self.handle)
+            except sqlite3.OperationalError as error:
+                if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
+                    raise
+            self._limit = float("inf")
+            return await on_a_thread(partial(work, self.handle), self.handle.interrupt)
 
     def _tick(self) -> int:
         self._ticks += 1
@@ -143,11 +140,12 @@ class SqliteSnapshot:
         self._path = path
         self._make_table = tables
         self._tables: dict[ViewShape[Any], RowTable[Any]] = {}
+        self.over = False
 
     async def checkpoint(self, shape: ViewShape[Any]) -> Checkpoint:
         checkpoint = await self._run(lambda handle: read_checkpoint(handle, shape))
         if checkpoint is None:
-            raise Unavailable(f"View {shape.name} was never filled in {self._path}; no projector has run there.")
+            raise NeverFilled(f"View {shape.name} was never filled in {self._path}; no projector has run there.")
         self._tables[shape] = self._make_table(shape, checkpoint.epoch)
         return checkpoint
 
@@ -190,10 +188,12 @@ class SqliteSnapshot:
         def work(handle: sqlite3.Connection) -> list[dict[str, Any]]:
             cursor = handle.execute(statement, binds)
             names = [part[0] for part in cursor.description or ()]
+            if len(set(names)) < len(names):
+                raise ValueError("two columns of the answer have one name; say AS")
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchmany(MAX_ROWS + 1)]
 
         try:
-            rows = await self._connection.run(work, free_sql=True)
+            rows = await self._in_use().run(work, free_sql=True)
         except (sqlite3.Error, sqlite3.Warning, ValueError, TypeError, OverflowError) as error:
             raise _sql_error(error, self._path) from error
         if len(rows) > MAX_ROWS:
@@ -201,8 +201,13 @@ class SqliteSnapshot:
         return rows
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with errors_of(self._path):
-            return await self._connection.run(work)
+        with errors_of(self._path, DISPOSABLE):
+            return await self._in_use().run(work)
+
+    def _in_use(self) -> "_Connection":
+        if self.over:
+            raise Unavailable("This query has ended, and its views are closed: await every read in its handler.")
+        return self._connection
 
 
 def read_checkpoint(handle: sqlite3.Connection, shape: ViewShape[Any]) -> Checkpoint | None:
@@ -236,7 +241,7 @@ def _sql_error(error: Exception, path: Path) -> DiptychError:
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH):
         return Forbidden("Views are read-only: sql() takes one SELECT.")
     if isinstance(error, sqlite3.Error) and code not in _WRONG_SQL:
-        return translate(error, path)
+        return translate(error, path, DISPOSABLE)
     return Malformed(f"This SQL does not run: {error}")
 
 

@@ -15,7 +15,15 @@ from diptych.log import BEGINNING, Anchor, Bell
 from diptych.messages import View
 from diptych.read import Checkpoint, Failure, Key, Snapshot, Superseded, ViewShape
 from diptych.stores.sql import load_script, load_statements
-from diptych.stores.sqlite.connection import LOCK_TIMEOUT, FileKind, begin_immediate, errors_of, open_writer, roll_back
+from diptych.stores.sqlite.connection import (
+    DISPOSABLE,
+    LOCK_TIMEOUT,
+    FileKind,
+    begin_immediate,
+    errors_of,
+    open_writer,
+    roll_back,
+)
 from diptych.stores.sqlite.rows import RowTable
 from diptych.stores.sqlite.snapshot import ViewReaders, find_rows, read_checkpoint
 
@@ -63,8 +71,7 @@ class SqliteViews:
         try:
             self._writer = open_writer(path, VIEWS_FILE)
         except NotAStore as error:
-            hint = "If it held views, delete it: they are folded from the log again."
-            raise NotAStore(f"{error.detail} {hint}") from error
+            raise NotAStore(f"{error.detail} If it held views, {DISPOSABLE}.") from error
         self._readers = ViewReaders(path, self._table)
 
     async def close(self) -> None:
@@ -75,7 +82,7 @@ class SqliteViews:
     # Writing: from the projectors' loop
 
     async def prepare(self, shape: ViewShape[Any], log_id: str) -> Checkpoint:
-        with errors_of(self._path):
+        with errors_of(self._path, DISPOSABLE):
             begin_immediate(self._writer, wait=True)
             try:
                 known = self._writer.execute(_SQL["view"], (shape.name,)).fetchone()
@@ -100,7 +107,7 @@ class SqliteViews:
         return epoch + 1
 
     async def load(self, shape: ViewShape[V], keys: Collection[Key]) -> dict[Key, V]:
-        with errors_of(self._path):
+        with errors_of(self._path, DISPOSABLE):
             checkpoint = read_checkpoint(self._writer, shape)
             if checkpoint is None:
                 raise Superseded(f"view {shape.name} is gone")
@@ -113,7 +120,7 @@ class SqliteViews:
         rows = [table.encode(row) for row in changes.values() if row is not None]
         gone = [table.encode_key(key) for key, row in changes.items() if row is None]
         writer = self._writer
-        with errors_of(self._path):
+        with errors_of(self._path, DISPOSABLE):
             begin_immediate(writer, wait=True)
             try:
                 moved = writer.execute(
@@ -132,7 +139,7 @@ class SqliteViews:
         return Checkpoint(at.log_id, upto, at.epoch)
 
     async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
-        with errors_of(self._path):
+        with errors_of(self._path, DISPOSABLE):
             begin_immediate(self._writer, wait=True)
             try:
                 text = msgspec.json.encode(failure)
@@ -152,7 +159,7 @@ class SqliteViews:
         deadline = time.monotonic() + timeout.total_seconds()
         pause = POLL_FIRST
         while True:
-            with errors_of(self._path):
+            with errors_of(self._path, DISPOSABLE):
                 try:
                     checkpoint = read_checkpoint(self._writer, shape)
                 except NotCaughtUp:
