@@ -139,6 +139,13 @@ def test_an_event_comes_with_its_record() -> None:
     assert (recorded.tags, recorded.metadata) == (("k:1",), metadata)
 
 
+def test_only_an_event_that_no_decision_led_to_is_stored_as_manual() -> None:
+    assert Metadata(command_id="c").stored() == b'{"command_id":"c"}'
+    stored = Metadata(command_id="c", manual=True).stored()
+    assert stored == b'{"command_id":"c","manual":true}'
+    assert msgspec.json.decode(stored, type=Metadata).manual is True
+
+
 @pytest.mark.parametrize("moment", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
 def test_microseconds_are_exact(moment: datetime) -> None:
     assert from_microseconds(to_microseconds(moment)) == moment

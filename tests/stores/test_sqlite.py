@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from diptych.errors import Unavailable
 from diptych.log import UNOBSERVED, EventLog, LogObserver
 from diptych.read import ViewStore
 from diptych.stores import Store
@@ -22,6 +23,9 @@ class Apart:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
+
+    def must_exist(self) -> None:
+        SqliteStore(self._path, self._clock).must_exist()
 
     def log(self, observer: LogObserver = UNOBSERVED) -> AbstractAsyncContextManager[EventLog]:
         return SqliteStore(self._path, self._clock).log(observer)
@@ -52,6 +56,27 @@ class TestSqliteViewsOfSeveralProcesses(ViewStoreContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Store:
         return Apart(tmp_path / "log.db", Clock())
+
+
+def test_a_store_must_exist_before_it_is_only_read_and_asking_makes_none(tmp_path: Path) -> None:
+    for path, reason in (
+        (tmp_path / "missing.db", "does not exist"),
+        (tmp_path / "nowhere" / "shop.db", "does not exist"),
+        (tmp_path / ("x" * 300), "cannot be read"),
+    ):
+        with pytest.raises(Unavailable, match=reason):
+            SqliteStore(path).must_exist()
+    assert list(tmp_path.iterdir()) == []
+
+    (tmp_path / "shop.db").touch()
+    with pytest.raises(Unavailable, match="is empty"):
+        SqliteStore(tmp_path / "shop.db").must_exist()
+
+
+async def test_a_store_that_was_opened_once_exists(tmp_path: Path) -> None:
+    async with SqliteStore(tmp_path / "shop.db").log():
+        pass
+    SqliteStore(tmp_path / "shop.db").must_exist()
 
 
 @pytest.mark.parametrize("part", ["log", "views"])

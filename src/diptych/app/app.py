@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from diptych.app.status import CommandStatus, accepted, refused
-from diptych.errors import NotFound
+from diptych.errors import NotFound, Unavailable
 from diptych.log import EventCatalogue, EventLog, Recorded, Token
 from diptych.messages import Command, Query
 from diptych.read import ASK_TIMEOUT, Answer, QueryHandler, QuerySide, Standing, ViewShape, ViewStore
@@ -34,10 +34,29 @@ class App:
         views: ViewStore,
     ) -> None:
         self.log = log
+        self._closed = False
         self.catalogue = catalogue
         around = Surroundings(now=time.time, randomness=os.urandom, sleep=asyncio.sleep)
         self._write = WriteSide(aggregates, catalogue, log, around)
         self._read = QuerySide(queries, {shape.view: shape for shape in shapes}, log, views)
+
+    def close(self) -> None:
+        """The store is closed: whatever is asked of the app from now on is Unavailable."""
+        self._closed = True
+
+    @property
+    def _left(self) -> WriteSide:
+        self._check_open()
+        return self._write
+
+    @property
+    def _right(self) -> QuerySide:
+        self._check_open()
+        return self._read
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable("This app is closed; open the context again.")
 
     async def execute(  # noqa: PLR0913 - what travels with a command
         self,
@@ -64,11 +83,11 @@ class App:
             traceparent=traceparent,
             expected_version=expected_version,
         )
-        return await self._write.execute(command, envelope)
+        return await self._left.execute(command, envelope)
 
     async def receive(self, name: str, data: bytes, envelope: Envelope) -> Receipt:
         """As `execute`, for the JSON of a command of this published name: how commands come in from outside."""
-        return await self._write.receive(name, data, envelope)
+        return await self._left.receive(name, data, envelope)
 
     def in_flight(self, command_id: str) -> bool:
         """Whether this process is at work on a command of this id."""
@@ -78,7 +97,7 @@ class App:
         """What became of a command. Raises NotFound for one that nobody knows of, or not any more; Unavailable."""
         outcome = await self.log.outcome(command_id)
         if outcome is not None:
-            return accepted(outcome, self.log.log_id, await self._read.standings())
+            return accepted(outcome, self.log.log_id, await self._right.standings())
         if (state := self._write.journal.in_flight(command_id)) is not None:
             return CommandStatus(command_id=command_id, state=state)
         if (rejection := self._write.journal.rejection(command_id)) is not None:
@@ -87,7 +106,7 @@ class App:
 
     async def standings(self) -> list[Standing]:
         """How every view stands. Raises Unavailable."""
-        return await self._read.standings()
+        return await self._right.standings()
 
     async def ask(self, query: Query[R], *, after: Token | None = None, timeout: timedelta = ASK_TIMEOUT) -> R:
         """The bare result of a query, never older than the token.
@@ -95,7 +114,7 @@ class App:
         Raises Malformed (the query, or a token of another log), NotFound (nobody answers it), NotCaughtUp (with what
         holds the view back), TimedOut, Unavailable.
         """
-        return await self._read.ask(query, after, timeout)
+        return await self._right.ask(query, after, timeout)
 
     async def answer(
         self,
@@ -110,7 +129,7 @@ class App:
 
         `wait` is how long the views may take to reach the token, where that is not `timeout`.
         """
-        return await self._read.answer(query, after, timeout, timeout if wait is None else wait, lenient=lenient)
+        return await self._right.answer(query, after, timeout, timeout if wait is None else wait, lenient=lenient)
 
     async def token(self) -> Token:
         """The token of the log's present end: a query after it sees everything that is kept by now."""
@@ -121,8 +140,8 @@ class App:
 
         Memory stays flat. Raises UnreadableEvent, Unavailable, and Malformed for a token of another log.
         """
-        position = await self._read.position_of(after)
-        end = await self._read.position_of(upto or await self.token())
+        position = await self._right.position_of(after)
+        end = await self._right.position_of(upto or await self.token())
         while position < end:
             page = await self.log.read_records(position, min(EVENTS_PAGE, end - position))
             for record in page.events:
@@ -131,4 +150,4 @@ class App:
 
     async def caught_up(self, after: Token, *, timeout: timedelta = ASK_TIMEOUT) -> None:
         """Waits until every view has reached the token. Raises NotCaughtUp, Malformed."""
-        await self._read.caught_up(after, timeout)
+        await self._right.caught_up(after, timeout)

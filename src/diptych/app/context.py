@@ -64,7 +64,7 @@ class BoundedContext:
             views = await stack.enter_async_context(store.views())
             if projectors:
                 await stack.enter_async_context(projectors_beside(store, self.folds))
-            yield App(
+            app = App(
                 aggregates=self.aggregates,
                 catalogue=self.catalogue,
                 queries=self.queries,
@@ -72,6 +72,10 @@ class BoundedContext:
                 log=log,
                 views=views,
             )
+            try:
+                yield app
+            finally:
+                app.close()
 
 
 def _events(aggregates: Iterable[AggregateRules], projected: Iterable[type[Event]]) -> list[type[Event]]:

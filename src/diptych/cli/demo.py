@@ -51,7 +51,7 @@ def demo(
         began = perf_counter()
         invoices = read(data, progress)
         reading = perf_counter() - began
-        url = store or temporary_store()
+        url = temporary_store() if store is None else store
         progress.note(f"Store: {url}")
         findings = loaded(url, invoices, progress, reading, again(data, url))
     if json:

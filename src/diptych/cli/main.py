@@ -9,7 +9,20 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from diptych import DiptychError, NotCaughtUp, OutcomeUnknown, TimedOut, Unavailable, __version__
+from diptych import (
+    CommandIdReused,
+    Conflict,
+    ContextError,
+    DiptychError,
+    NotCaughtUp,
+    OutcomeUnknown,
+    TimedOut,
+    Unavailable,
+    UnreadableEvent,
+    __version__,
+)
+from diptych.cli import event_store, projection
+from diptych.cli.check import check
 from diptych.cli.demo import demo
 from diptych.cli.words import INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Stop, say
 
@@ -20,6 +33,17 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.command(demo)
+app.command(check)
+
+events = App(name="event-store", help="Look into the log, tell an aggregate's story, record a fact by hand.")
+events.command(event_store.stream)
+events.command(event_store.replay)
+events.command(event_store.append)
+app.command(events)
+
+views = App(name="projection", help="See how the views stand.")
+views.command(projection.status)
+app.command(views)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CycloptsError as error:
         return say(f"{error} Try: diptych --help", WRONG_USE)
     except Stop as stop:
-        return say(str(stop), stop.code)
+        return say(str(stop), stop.code, stop.details)
+    except ContextError as error:
+        return say(f"bounded context {error.context!r} does not build:", WRONG_USE, error.problems)
     except DiptychError as error:
         return say(str(error), exit_code(error))
     except KeyboardInterrupt:
@@ -58,7 +84,7 @@ def exit_code(error: DiptychError) -> int:
     match error:
         case Unavailable() | OutcomeUnknown():
             return UNREACHABLE
-        case NotCaughtUp() | TimedOut():
+        case Conflict() | CommandIdReused() | UnreadableEvent() | NotCaughtUp() | TimedOut():
             return NO
         case _:
             return WRONG_USE

@@ -21,6 +21,7 @@ from diptych.log.judge import Facts, Verdicts, judge
 from diptych.log.lane import Lane
 from diptych.log.observer import UNOBSERVED, LogObserver
 from diptych.log.protocol import PAGE_EVENTS, Boundary, EventLog, Head, Page, RecordPage, StreamEvents
+from diptych.log.times import last_before
 from diptych.log.token import Token
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "from_microseconds",
     "id_text",
     "judge",
+    "last_before",
     "stream_name",
     "tag",
     "to_microseconds",

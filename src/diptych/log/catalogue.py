@@ -70,6 +70,13 @@ class EventCatalogue:
             raise self.unreadable(stored, str(error)) from None
         return event
 
+    def json(self, stored: StoredEvent | RecordedEvent) -> bytes:
+        """The event's JSON, also of a type that this context does not know. Raises UnreadableEvent."""
+        try:
+            return self._codec.decode(stored.data)
+        except ValueError as error:
+            raise self.unreadable(stored, str(error)) from None
+
     def recorded(self, record: RecordedEvent) -> Recorded[Any]:
         """The event together with its record. Raises UnreadableEvent."""
         event = self.decode(record)

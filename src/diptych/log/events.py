@@ -21,6 +21,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where an event comes from. `traceparent` is the W3C trace context of the caller.
 
     Correlation and causation are the command itself where it belongs to nothing else; they are not stored then.
+    `manual` marks an event that no decision led to: someone recorded it as it stands.
     """
 
     command_id: str
@@ -28,6 +29,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     causation_id: str = ""
     actor: str | None = None
     traceparent: str | None = None
+    manual: bool = False
 
     def __post_init__(self) -> None:
         for name in ("correlation_id", "causation_id"):
@@ -36,7 +38,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     def stored(self) -> bytes:
         """The JSON that an event carries: what does not follow from the rest."""
-        fields = {"command_id": self.command_id}
+        fields: dict[str, str | bool] = {"command_id": self.command_id}
         for name in ("correlation_id", "causation_id"):
             if (value := getattr(self, name)) != self.command_id:
                 fields[name] = value
@@ -44,6 +46,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             fields["actor"] = self.actor
         if self.traceparent is not None:
             fields["traceparent"] = self.traceparent
+        if self.manual:
+            fields["manual"] = True
         return _json(fields)
 
 

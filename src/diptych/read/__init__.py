@@ -10,7 +10,7 @@ from diptych.read.projection import Projection
 from diptych.read.projector import Projector
 from diptych.read.queries import ASK_TIMEOUT, Answer, Lag, QueryHandler, QuerySide, Standing
 from diptych.read.shape import Key, ViewShape
-from diptych.read.store import Checkpoint, Failure, Order, Selector, Snapshot, Superseded, ViewStore
+from diptych.read.store import Checkpoint, Failure, NeverFilled, Order, Selector, Snapshot, Superseded, ViewStore
 from diptych.read.views import Page, Rows, Selection, Views
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Key",
     "Kind",
     "Lag",
+    "NeverFilled",
     "Order",
     "Page",
     "Poison",

@@ -14,7 +14,7 @@ from diptych.log import EventLog, Head, Token, from_microseconds
 from diptych.messages import Query, Shape, View
 from diptych.messages.words import did_you_mean
 from diptych.read.shape import ViewShape
-from diptych.read.store import Checkpoint, Snapshot, ViewStore
+from diptych.read.store import Checkpoint, NeverFilled, Snapshot, ViewStore
 from diptych.read.views import Behind, Views
 
 R = TypeVar("R")
@@ -45,12 +45,16 @@ class Answer(NamedTuple, Generic[R]):
 
 
 class Standing(NamedTuple):
-    """How a view stands: the position that it has reached, its lag, and why it stands still, if it does."""
+    """How a view stands: the position that it has reached, its lag, and why it stands still, if it does.
+
+    `checkpoint` is None for a view that was never filled, or that other code fills.
+    """
 
     view: str
     position: int
     lag: Lag
     failure: str | None
+    checkpoint: Checkpoint | None = None
 
 
 class QueryHandler(NamedTuple):
@@ -133,8 +137,12 @@ class QuerySide:
             checkpoint = await snapshot.checkpoint(shape)
         except NotCaughtUp as error:
             return Standing(shape.name, error.position, await self._lag(error.position, head), error.reason)
+        except NeverFilled:
+            return Standing(shape.name, 0, await self._lag(0, head), "no projector has run on it yet")
         failure = None if checkpoint.failure is None else checkpoint.failure.reason
-        return Standing(shape.name, checkpoint.position, await self._lag(checkpoint.position, head), failure)
+        return Standing(
+            shape.name, checkpoint.position, await self._lag(checkpoint.position, head), failure, checkpoint
+        )
 
     def _handler(self, query: Query[Any]) -> tuple[QueryHandler, Any]:
         handler = self._handlers.get(type(query))
@@ -148,6 +156,7 @@ class QuerySide:
         """The position that a token names, 0 for none. Raises Malformed for one of another log, NotCaughtUp."""
         if after is None:
             return 0
+        after = _token(after)
         if after.log_id != self._log.log_id:
             raise Malformed(f"Token {str(after)!r} is from another log than this one ({self._log.log_id})")
         head = await self._log.head()
@@ -199,3 +208,12 @@ class QuerySide:
         oldest = await self._log.recorded_at(position + 1)
         age = datetime.now(UTC) - from_microseconds(oldest) if oldest is not None else timedelta(0)
         return Lag(head.position - position, max(age, timedelta(0)))
+
+
+def _token(given: object) -> Token:
+    """A token, also where it is shown as the text that it is."""
+    if isinstance(given, Token):
+        return given
+    if isinstance(given, str):
+        return Token(given)
+    raise Malformed(f"Expected a token, got {type(given).__name__}; a receipt has it as its `token`")

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from diptych.errors import Unavailable
 from diptych.log import Anchor
 from diptych.messages import View
 from diptych.read.filters import Filter
@@ -46,6 +47,10 @@ class Superseded(Exception):
     """The checkpoint is not where this projector left it: another one is at work, or the view was begun anew."""
 
 
+class NeverFilled(Unavailable):
+    """No projector has run on the view in this store."""
+
+
 class Order(NamedTuple):
     """One field to order by."""
 
@@ -69,7 +74,7 @@ class Snapshot(Protocol):
     """Reads under one snapshot, held read-only by the database. Raises Unavailable."""
 
     async def checkpoint(self, shape: ViewShape[Any]) -> Checkpoint:
-        """Where the view stands in this snapshot. Raises NotCaughtUp for a view that is of another shape now."""
+        """Where the view stands in this snapshot. Raises NeverFilled, and NotCaughtUp for one of another shape now."""
         ...
 
     async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
+from diptych.errors import Unavailable
 from diptych.log import UNOBSERVED, LogObserver
 from diptych.stores.memory.log import MemoryEvents, MemoryLog
 from diptych.stores.memory.views import HeldViews, MemoryViews
@@ -15,6 +16,10 @@ class MemoryStore:
         self._clock = clock
         self._events = MemoryEvents()
         self._views = HeldViews()
+
+    def must_exist(self) -> None:
+        if not self._events.events:
+            raise Unavailable("A store in memory is empty at first, and gone with its process.")
 
     @asynccontextmanager
     async def log(self, observer: LogObserver = UNOBSERVED) -> AsyncGenerator[MemoryLog]:

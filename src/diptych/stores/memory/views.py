@@ -9,10 +9,22 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
-from diptych.errors import Forbidden, NotCaughtUp, TooLarge, Unavailable
+from diptych.errors import Forbidden, NotCaughtUp, TooLarge
 from diptych.log import BEGINNING, Anchor, Bell
 from diptych.messages import View
-from diptych.read import Checkpoint, Failure, Filter, Key, Kind, Order, Selector, Snapshot, Superseded, ViewShape
+from diptych.read import (
+    Checkpoint,
+    Failure,
+    Filter,
+    Key,
+    Kind,
+    NeverFilled,
+    Order,
+    Selector,
+    Snapshot,
+    Superseded,
+    ViewShape,
+)
 from diptych.read.filters import Between, Compared, OneOf, Prefix
 from diptych.read.views import MAX_ROWS
 
@@ -113,7 +125,7 @@ class MemorySnapshot:
     async def checkpoint(self, shape: ViewShape[Any]) -> Checkpoint:
         view = self._views.get(shape.name)
         if view is None:
-            raise Unavailable(f"View {shape.name} was never filled; no projector has run.")
+            raise NeverFilled(f"View {shape.name} was never filled; no projector has run.")
         if view.fingerprint != shape.fingerprint:
             position = view.checkpoint.position
             raise NotCaughtUp(

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from diptych.errors import Unavailable
 from diptych.log import UNOBSERVED, Bell, LogObserver
 from diptych.stores.sqlite.log import SqliteLog, wall_clock
 from diptych.stores.sqlite.views import SqliteViews, ViewBells
@@ -23,6 +24,16 @@ class SqliteStore:
     def views_path(self) -> Path:
         """The file of the views, beside the log's."""
         return self.path.with_name(f"{self.path.stem}.views{self.path.suffix}")
+
+    def must_exist(self) -> None:
+        try:
+            size = self.path.stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            raise Unavailable(f"{self.path} does not exist.") from None
+        except OSError as error:
+            raise Unavailable(f"{self.path} cannot be read: {error.strerror}.") from None
+        if size == 0:
+            raise Unavailable(f"{self.path} is empty.")
 
     @asynccontextmanager
     async def log(self, observer: LogObserver = UNOBSERVED) -> AsyncGenerator[SqliteLog]:

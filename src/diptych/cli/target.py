@@ -1,0 +1,75 @@
+"""From `module:name` to the bounded context that stands there, or to words about why there is none."""
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from diptych import BoundedContext, ContextError
+from diptych.cli.traces import shortened
+from diptych.cli.words import WRONG_USE, Stop
+from diptych.messages.words import did_you_mean
+
+
+def context_at(target: str | None) -> BoundedContext:
+    """The context that a target names. Raises Stop, and ContextError for one that does not build."""
+    if not target:
+        raise Stop("which context? Say --target module:name, or set DIPTYCH_TARGET", WRONG_USE)
+    module, separator, name = target.partition(":")
+    if not separator or not module or not name:
+        raise Stop(f"{target!r} names no context; say module:name, such as {module or 'shop'}:shop", WRONG_USE)
+    make_importable(Path.cwd())
+    return context_in(imported(module), name)
+
+
+def make_importable(folder: Path) -> None:
+    """As `python -m` does: what stands in the folder can be imported, and comes before what is installed."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def imported(name: str) -> ModuleType:
+    """The module. Raises Stop where there is none, or where its own code fails."""
+    try:
+        return importlib.import_module(name)
+    except ContextError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise failed(name, error) from error
+        raise Stop(f"there is no module {error.name!r}{nearest(error.name)}", WRONG_USE) from None
+    except (Exception, SystemExit) as error:
+        raise failed(name, error) from error
+
+
+def failed(name: str, error: BaseException) -> Stop:
+    return Stop(f"{name} cannot be imported:", WRONG_USE, shortened(error))
+
+
+def nearest(module: str) -> str:
+    """The end of the words about a module that is not there: the nearest one beside where it should be."""
+    parent, _, last = module.removesuffix(".py").rpartition(".")
+    places = getattr(sys.modules.get(parent), "__path__", [str(Path.cwd())])
+    hint = did_you_mean(last, [found.name for found in pkgutil.iter_modules(places)])
+    return hint if hint.startswith("; did") else f"; modules are looked for in {Path.cwd()} and where Python finds them"
+
+
+def context_in(module: ModuleType, path: str) -> BoundedContext:
+    """The context by this name, which may have dots, in a module."""
+    found: object = module
+    for name in path.split("."):
+        if not hasattr(found, name):
+            raise Stop(f"{module.__name__} has no {name!r}{contexts_of(module, name)}", WRONG_USE)
+        found = getattr(found, name)
+    if not isinstance(found, BoundedContext):
+        kind = type(found).__name__
+        told = f"{module.__name__}:{path} is {'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind} and no BoundedContext"
+        raise Stop(f"{told}{contexts_of(module, path)}", WRONG_USE)
+    return found
+
+
+def contexts_of(module: ModuleType, name: str) -> str:
+    """The end of the words about a wrong name: the contexts that the module has."""
+    known = [name for name, value in vars(module).items() if isinstance(value, BoundedContext)]
+    return did_you_mean(name, known) if known else "; there is no BoundedContext in it"
