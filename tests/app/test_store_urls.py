@@ -5,7 +5,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from diptych import DiptychError, Malformed, NotAStore, Unavailable
 from diptych.read import Projector
 from diptych.stores.sqlite import connection
 from tests.app.shop import OrderCount, order, shop
+from tests.privileges import in_a_folder_that_is_read_only
 
 
 async def refused(url: str, kind: type[DiptychError]) -> str:
@@ -98,20 +99,11 @@ async def test_a_path_that_is_too_long_is_unavailable(tmp_path: Path) -> None:
     await refused(f"sqlite:///{tmp_path}/{'x' * 300}.db", Unavailable)
 
 
-@pytest.fixture
-def locked_folder(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "locked"
-    folder.mkdir()
-    folder.chmod(0o500)
-    yield folder
-    folder.chmod(0o700)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-async def test_a_folder_that_may_not_be_written_is_named(locked_folder: Path) -> None:
-    words = await refused(f"sqlite:///{locked_folder}/shop.db", Unavailable)
+async def test_a_folder_that_may_not_be_written_is_named() -> None:
+    with in_a_folder_that_is_read_only() as folder:
+        words = await refused(f"sqlite:///{folder}/shop.db", Unavailable)
     assert "permissions" in words
-    assert str(locked_folder) in words
+    assert str(folder) in words
 
 
 def other_application(path: Path) -> None:
