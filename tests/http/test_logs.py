@@ -30,10 +30,10 @@ def logging_as_it_was() -> Iterator[None]:
 
 async def explode() -> None:
     async with client_of(Gateway(odd, "memory://")) as client:
-        body = {"thing_id": "01890a5d-ac96-774b-bcce-b302099a8057", "secret": "4711"}
-        headers = {"Authorization": "Bearer 4712", "Idempotency-Key": "k"}
-        await client.post("/odd ones/commands/Explode?x=4713", json=body, headers=headers)
-        await client.get("/4714")
+        body = {"thing_id": "01890a5d-ac96-774b-bcce-b302099a8057", "secret": "secret-of-body"}
+        headers = {"Authorization": "Bearer secret-of-header", "Idempotency-Key": "k"}
+        await client.post("/odd ones/commands/Explode?x=secret-of-query", json=body, headers=headers)
+        await client.get("/secret-of-path")
 
 
 async def test_off_a_terminal_a_line_is_one_json_object() -> None:
@@ -64,7 +64,11 @@ async def test_no_payload_and_no_header_is_in_any_line() -> None:
     lines = [line for line in stream.getvalue().splitlines() if json.loads(line)["logger"].startswith("diptych")]
     text = "\n".join(lines)
 
-    assert not [secret for secret in ("4711", "4712", "4713", "4714") if secret in text]
+    assert not [
+        secret
+        for secret in ("secret-of-body", "secret-of-header", "secret-of-query", "secret-of-path")
+        if secret in text
+    ]
     failed = next(line for line in map(json.loads, text.splitlines()) if line["level"] == "error")
     assert "RuntimeError" in failed["exception"][0]
     assert any("contexts.py" in frame for frame in failed["exception"])
