@@ -142,7 +142,7 @@ class Gateway:
             return await route.methods[request.method](app, request)
         except (DiptychError, Disconnected):
             raise
-        except Exception:
+        except Exception:  # a user's own code failed: logged in full here, and not shown outside
             log.exception("%s %s failed", request.method, route.name)
             raise InternalError from None
 

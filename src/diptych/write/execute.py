@@ -135,7 +135,7 @@ class WriteSide:
             else:
                 self.journal.settled(command_id)
             raise
-        except BaseException:
+        except BaseException:  # whatever it was, a cancelled caller included, the command is in flight no more
             self.journal.settled(command_id)
             raise
         self.journal.settled(command_id)

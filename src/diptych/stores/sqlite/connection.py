@@ -66,7 +66,7 @@ def open_writer(path: Path, kind: FileKind) -> sqlite3.Connection:
                 "journal_size_limit = 67108864",
             ):
                 patiently(partial(_set, connection, pragma))
-        except BaseException:
+        except BaseException:  # whatever it was, the file is not left open
             connection.close()
             raise
     return connection

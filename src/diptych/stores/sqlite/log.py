@@ -106,7 +106,7 @@ class SqliteLog:
             with errors_of(path):
                 self.log_id: str = patiently(lambda: self._writer.execute(_SQL["log_id"]).fetchone())[0]
             self._reader = Reader(path)
-        except BaseException:
+        except BaseException:  # whatever it was, the file is not left open
             self._writer.close()
             raise
         self._thread = ThreadPoolExecutor(1, "diptych-log")
@@ -149,7 +149,7 @@ class SqliteLog:
         except sqlite3.Error as error:
             roll_back(self._writer)
             raise translate(error, self._path) from error
-        except BaseException:
+        except BaseException:  # whatever it was, the lock is not kept
             roll_back(self._writer)
             raise
         finally:

@@ -22,15 +22,40 @@ _TICK = 1000
 INLINE_TICKS = 30
 """Thousands of SQLite instructions that a read may take on the event loop: about half a millisecond."""
 
+UNBOUNDED = float("inf")
+
+
+class Budget:
+    """Interrupts a statement of one connection that goes past so many thousands of SQLite's own instructions."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._spent = 0
+        self._allowed = UNBOUNDED
+        connection.set_progress_handler(self._tick, _TICK)
+
+    def allow(self, ticks: float) -> None:
+        """What the work that comes next may take."""
+        self._spent = 0
+        self._allowed = ticks
+
+    def _tick(self) -> int:
+        self._spent += 1
+        return self._spent > self._allowed
+
+
+def raise_unless_interrupted(error: sqlite3.OperationalError) -> None:
+    """Passes over the end of a budget, and raises everything else again."""
+    if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
+        raise error
+
 
 class Reader:
     """Read-only work on one file: a connection for the event loop, and one for a thread when it is needed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._ticks = 0
         self._quick = open_reader(path)
-        self._quick.set_progress_handler(self._tick, _TICK)
+        self._budget = Budget(self._quick)
         self._slow: sqlite3.Connection | None = None
         self._slow_turn = asyncio.Lock()
 
@@ -43,28 +68,23 @@ class Reader:
 
     def bounded(self, work: Work[T]) -> T:
         """Runs work that is bounded by itself, such as one page, where it stands."""
-        self._ticks = -1_000_000_000
+        self._budget.allow(UNBOUNDED)
         with errors_of(self._path):
             return work(self._quick)
 
     async def run(self, work: Work[T]) -> T:
         """Runs work of unknown size. It may run twice, so it keeps nothing of a run that was interrupted."""
-        self._ticks = 0
+        self._budget.allow(INLINE_TICKS)
         with errors_of(self._path):
             try:
                 return work(self._quick)
             except sqlite3.OperationalError as error:
-                if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
-                    raise
+                raise_unless_interrupted(error)
         async with self._slow_turn:
             if self._slow is None:
                 self._slow = open_reader(self._path)
             with errors_of(self._path):
                 return await on_a_thread(partial(work, self._slow), self._slow.interrupt)
-
-    def _tick(self) -> int:
-        self._ticks += 1
-        return self._ticks > INLINE_TICKS
 
 
 async def on_a_thread(work: Callable[[], T], interrupt: Callable[[], object]) -> T:

@@ -20,7 +20,7 @@ from diptych.read.views import MAX_ROWS
 from diptych.stores.sql import load_statements
 from diptych.stores.sqlite import select
 from diptych.stores.sqlite.connection import DISPOSABLE, errors_of, open_reader, translate
-from diptych.stores.sqlite.reader import INLINE_TICKS, on_a_thread
+from diptych.stores.sqlite.reader import INLINE_TICKS, UNBOUNDED, Budget, on_a_thread, raise_unless_interrupted
 from diptych.stores.sqlite.rows import RowTable, unscaled
 
 V = TypeVar("V", bound=View)
@@ -30,7 +30,6 @@ READERS = 8
 """Snapshots that one process may hold at a time; further queries wait for one of them."""
 
 _SQL = load_statements("diptych.stores.sqlite", "views.sql")
-_TICK = 1000
 _WIDE = Context(prec=64)
 
 _WRONG_SQL = {
@@ -84,15 +83,13 @@ class _Connection:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._ticks = 0
-        self._limit: float = INLINE_TICKS
         self._free_sql = False
         own = secrets.token_hex(8)  # a statement that is prepared already passes the authorizer: no user may name these
         self._begin, self._end = f"BEGIN /* {own} */", f"ROLLBACK /* {own} */"
         self._turn = asyncio.Lock()
         self.handle = open_reader(path)
         self.handle.create_function("decimal", 2, _decimal_text, deterministic=True)
-        self.handle.set_progress_handler(self._tick, _TICK)
+        self._budget = Budget(self.handle)
         self.handle.set_authorizer(self._authorize)
 
     def close(self) -> None:
@@ -111,20 +108,14 @@ class _Connection:
     async def run(self, work: Callable[[sqlite3.Connection], T], *, free_sql: bool = False) -> T:
         """Runs work that only reads, inline at first. A cancelled caller interrupts it, and waits for its end."""
         async with self._turn:
-            self._ticks = 0
-            self._limit = INLINE_TICKS
+            self._budget.allow(INLINE_TICKS)
             self._free_sql = free_sql
             try:
                 return work(self.handle)
             except sqlite3.OperationalError as error:
-                if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
-                    raise
-            self._limit = float("inf")
+                raise_unless_interrupted(error)
+            self._budget.allow(UNBOUNDED)
             return await on_a_thread(partial(work, self.handle), self.handle.interrupt)
-
-    def _tick(self) -> int:
-        self._ticks += 1
-        return self._ticks > self._limit
 
     def _authorize(self, action: int, *_: object) -> int:
         return sqlite3.SQLITE_OK if not self._free_sql or action in _READING else sqlite3.SQLITE_DENY
