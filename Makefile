@@ -16,7 +16,8 @@ LOCK = $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.1
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --extra http $(LOCKFLAGS)
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-PIP_LOCKED := $(PIP) install --quiet --require-hashes --only-binary :all:
+# The lock is complete, so nothing is resolved: asked for a package with an extra, older pips would take a newer release.
+PIP_LOCKED := $(PIP) install --quiet --require-hashes --no-deps --only-binary :all:
 # The build backend comes from the lock as well, and is found on the PATH.
 PIP_SELF := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --quiet --no-index --no-deps --no-build-isolation --editable .
 

@@ -68,7 +68,7 @@ def main() -> None:
         clean = Path(folder) / "clean"
         venv.create(clean, symlinks=True)
         python = clean / "bin" / "python"
-        pip(python, "--require-hashes", "--only-binary", ":all:", "--requirement", LOCK)
+        pip(python, "--require-hashes", "--no-deps", "--only-binary", ":all:", "--requirement", LOCK)
         pip(python, "--no-index", "--no-deps", wheel)
         run(python, "-I", "-W", "error", "-c", USE, cwd=clean)
         run(python, "-I", "-m", "diptych", "--help", cwd=clean)
