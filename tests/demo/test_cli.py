@@ -55,7 +55,7 @@ def test_the_report_for_a_person_says_what_matters(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     store = f"sqlite:///{tmp_path / 'shop.db'}"
-    code, out, _ = diptych(capsys, "demo", "--store", store)
+    code, out, _ = diptych(capsys, "demo", "--no-serve", "--store", store)
     assert code == 0
     for words in ("5,217 rows", "310 invoices", "rejected: minimum-order", "Reconciled", "CC BY 4.0", "ProductSales"):
         assert words in out
@@ -82,8 +82,8 @@ def test_a_store_that_holds_more_than_the_file_is_told_so(tmp_path: Path, capsys
     store = f"sqlite:///{tmp_path / 'shop.db'}"
     one = tmp_path / "one.csv"
     one.write_text(f"{','.join(COLUMNS)}\n99,a,[bold]A,1,2010-12-01 08:26:00,20,1,EIRE\n")
-    diptych(capsys, "demo", "--store", store)
-    _, out, _ = diptych(capsys, "demo", "--store", store, "--data", str(one))
+    diptych(capsys, "demo", "--no-serve", "--store", store)
+    _, out, _ = diptych(capsys, "demo", "--no-serve", "--store", store, "--data", str(one))
     assert "The store holds more than this file" in out
     _, out, _ = diptych(capsys, "demo", "--store", "memory://", "--data", str(one))
     assert "The store holds more than this file" not in out

@@ -31,7 +31,7 @@ EXAMPLES = settings(
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 LEFT_OUT = ["/readyz", "/odd%20ones/commands/Explode", "/odd%20ones/queries/Fail"]
-DESCRIBED = schemathesis.openapi.from_dict(json.loads(describe(odd, "")), config=CONFIG).exclude(path=LEFT_OUT)
+DESCRIBED = schemathesis.openapi.from_dict(json.loads(describe(odd)("")), config=CONFIG).exclude(path=LEFT_OUT)
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,8 @@ class Apart:
     def must_exist(self) -> None:
         SqliteStore(self._path, self._clock).must_exist()
 
+    shared = True
+
     def log(self, observer: LogObserver = UNOBSERVED) -> AbstractAsyncContextManager[EventLog]:
         return SqliteStore(self._path, self._clock).log(observer)
 

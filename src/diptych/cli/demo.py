@@ -1,4 +1,4 @@
-"""`diptych demo`: a shop's real sales, loaded and reported. The shop and the loading stand in `diptych.demo`."""
+"""`diptych demo`: a shop's real sales, loaded, reported on and served. The shop itself stands in `diptych.demo`."""
 
 import asyncio
 import shlex
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
+from msgspec.json import encode
 
 from diptych.cli.words import DONE, INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Stop
 
@@ -28,10 +30,13 @@ def demo(
     store: str | None = None,
     json: Annotated[bool, Switch] = False,
     no_serve: Annotated[bool, Switch] = False,
+    port: Annotated[int | None, Parameter(validator=Number(gte=0, lte=65535))] = None,
 ) -> int:
-    """Load a shop's real sales, one command per invoice, and report on them.
+    """Load a shop's real sales, one command per invoice, report on them, and serve the shop.
 
-    Loading the same file into the same store again changes nothing; a load that was stopped goes on.
+    Loading the same file into the same store again changes nothing; a load that was stopped goes on. The report alone:
+
+        diptych demo --no-serve
 
     Parameters
     ----------
@@ -40,9 +45,11 @@ def demo(
     store:
         The store's URL, such as sqlite:///shop.db or memory://. By default a new file in a temporary folder.
     json:
-        Print the report as JSON, and nothing else, on stdout.
+        Print the report as JSON, and nothing else, on stdout, and end.
     no_serve:
-        End after the report. The demo does not serve yet, so this is what it does in any case.
+        End after the report.
+    port:
+        The port to serve at. By default 8000, or another where that is in use.
     """
     check_time_zones()
     from diptych.demo.progress import progress_on  # noqa: PLC0415 - `diptych --help` does without the demo
@@ -60,7 +67,9 @@ def demo(
         sys.stdout.write(as_json(findings.report) + "\n")
     else:
         show_person(findings, data, url)
-    return DONE if findings.report.reconciled else NO
+    if not findings.report.reconciled:
+        return NO
+    return DONE if json or no_serve or is_gone(url) else serve_shop(url, port)
 
 
 def check_time_zones() -> None:
@@ -126,6 +135,66 @@ def show_person(findings: "Findings", data: Path | None, url: str) -> None:
 def closing(data: Path | None, url: str) -> list[str]:
     source = "Sales  Online Retail, Daqing Chen, UCI Machine Learning Repository, 2015; CC BY 4.0; doi 10.24432/C5BW33"
     words = [source] if data is None else []
-    if url.startswith("memory:"):
+    if is_gone(url):
         return [*words, f"Store  {url}, which is gone by now; --store sqlite:///shop.db keeps one"]
     return [*words, f"Store  {url}", f"Again  {again(data, url)}"]
+
+
+def is_gone(url: str) -> bool:
+    """Whether the store went with the load."""
+    return url.startswith("memory:")
+
+
+def serve_shop(url: str, port: int | None) -> int:
+    """Serves the shop until it is stopped, and says how to try it."""
+    try:
+        from diptych.http import Role, ServerSettings  # noqa: PLC0415
+    except ImportError as missing:  # the report was worth it without
+        sys.stderr.write(f"Not served: {missing}\n")
+        return DONE
+    from diptych.cli.serve import Place, serve_at  # noqa: PLC0415
+    from diptych.demo import shop  # noqa: PLC0415
+    from diptych.http.logs import configure_logging  # noqa: PLC0415
+
+    configure_logging()
+    place = Place("diptych.demo:shop", shop, url, Role.ALL)
+    return serve_at(place, ServerSettings(port=free_port() if port is None else port), invite)
+
+
+def free_port() -> int:
+    """The usual port, or 0, which stands for any, where it is in use."""
+    from diptych.http import ServerSettings  # noqa: PLC0415
+    from diptych.http.server import CannotListen, listen  # noqa: PLC0415
+
+    usual = ServerSettings()
+    try:
+        listen(usual.host, usual.port).close()
+    except CannotListen:
+        return 0
+    return usual.port
+
+
+ORDER = {
+    "order_id": "1000001",
+    "customer_id": "12748",
+    "country": "United Kingdom",
+    "placed_at": "2010-12-03T12:00:00Z",
+    "lines": [{"stock_code": "85123A", "description": "WHITE HANGING HEART", "quantity": 6, "price": "2.55"}],
+}
+
+
+def invite(url: str) -> None:
+    """Says where the shop is served, with three lines to try."""
+    commands, queries = f"{url}/shop/commands", f"{url}/shop/queries"
+    order = encode(ORDER).decode()
+    lines = [
+        f"The shop is served at {url} - every command and query, to be tried: {url}/docs",
+        "",
+        f"  curl '{queries}/BestCustomers?limit=3'",
+        f"  curl -i {commands}/PlaceOrder -H 'Content-Type: application/json' -d '{order}'",
+        f"  curl '{queries}/GetOrder?order_id=1000001'",
+        "",
+        "Ctrl-C stops it.",
+    ]
+    sys.stdout.write("\n".join([*lines, ""]))
+    sys.stdout.flush()

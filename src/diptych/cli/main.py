@@ -5,7 +5,7 @@
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cyclopts import App, CycloptsError
 
@@ -24,6 +24,7 @@ from diptych import (
 from diptych.cli import event_store, projection
 from diptych.cli.check import check
 from diptych.cli.demo import demo
+from diptych.cli.serve import serve
 from diptych.cli.words import INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Stop, say
 
 app = App(
@@ -32,6 +33,7 @@ app = App(
     version=__version__,
     suppress_keyboard_interrupt=False,
 )
+app.command(serve)
 app.command(demo)
 app.command(check)
 
@@ -48,9 +50,14 @@ app.command(views)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
+    return spoken(lambda: app(arguments, exit_on_error=False, print_error=False, result_action="return_value"))
+
+
+def spoken(work: Callable[[], object]) -> int:
+    """Does the work and returns the exit code; what goes wrong is said."""
     prepare_streams()
     try:
-        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        code = work()
         sys.stdout.flush()
     except CycloptsError as error:
         return say(f"{error} Try: diptych --help", WRONG_USE)

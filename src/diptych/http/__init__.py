@@ -9,6 +9,7 @@ except ModuleNotFoundError as missing:
     raise ImportError(f'{missing}. The gateway comes with: pip install "diptych[http]"') from missing
 
 from diptych.http.logs import configure_logging
-from diptych.http.settings import GatewaySettings
+from diptych.http.role import Role
+from diptych.http.settings import GatewaySettings, ServerSettings
 
-__all__ = ["Gateway", "GatewaySettings", "configure_logging"]
+__all__ = ["Gateway", "GatewaySettings", "Role", "ServerSettings", "configure_logging"]

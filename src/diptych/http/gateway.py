@@ -5,7 +5,7 @@ whose lifespan then holds the gateway's.
 """
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from time import perf_counter
 
@@ -14,6 +14,7 @@ from diptych.errors import DiptychError
 from diptych.http.exchange import Message, Receive, Request, Response, Scope, Send, respond
 from diptych.http.logs import Access, access, log_access
 from diptych.http.metrics import Metrics
+from diptych.http.openapi import describe
 from diptych.http.pages import pages_of
 from diptych.http.problems import problem
 from diptych.http.refusals import (
@@ -24,12 +25,16 @@ from diptych.http.refusals import (
     NotOpen,
     Overloaded,
 )
+from diptych.http.role import Role
 from diptych.http.routes import Route, Routes
 from diptych.http.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
 
 DEFAULTS = GatewaySettings()
+
+Obstacle = Callable[[], str | None]
+"""Tells why the gateway is not ready, where something beside it is not, or None."""
 
 CLIENT_GONE = 499
 """What the access log says where a client went away before its request was whole."""
@@ -38,24 +43,30 @@ CLIENT_GONE = 499
 class Gateway:
     """A context on a store, over HTTP. `projectors` says whether its projections run beside it, in a thread.
 
+    `role` leaves out what another server does. `obstacle` is asked whether anything beside the gateway is in the way of
+    its readiness.
+
     Opening it, by either lifespan, raises what `BoundedContext.open` raises. It may be opened again when it is closed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a gateway is made of
         self,
         context: BoundedContext,
         store_url: str,
         *,
         settings: GatewaySettings = DEFAULTS,
         projectors: bool = True,
+        role: Role = Role.ALL,
+        obstacle: Obstacle = lambda: None,
     ) -> None:
         self._context = context
         self._store_url = store_url
         self._settings = settings
         self._projectors = projectors
         self._metrics = Metrics()
-        self._routes = Routes(context, settings, self._metrics)
-        self._pages = pages_of(self, context, settings, self._metrics)
+        self._routes = Routes(context, settings, self._metrics, role)
+        self._pages = pages_of(self, describe(context, role), settings, self._metrics)
+        self.obstacle = obstacle
         self._at_work = 0
         self._metrics.requests.set_function(lambda: self._at_work)
         self.app: App | None = None

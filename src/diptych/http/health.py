@@ -9,15 +9,19 @@ from diptych.errors import DiptychError
 from diptych.read import Standing
 
 
-async def readiness(app: App | None, max_lag: timedelta) -> tuple[bool, dict[str, Any]]:
-    """Whether the gateway is ready, and the words for it: every reason why not, and how each view stands."""
+async def readiness(app: App | None, max_lag: timedelta, obstacle: str | None = None) -> tuple[bool, dict[str, Any]]:
+    """Whether the gateway is ready, and the words for it: every reason why not, and how each view stands.
+
+    `obstacle` is a reason from outside.
+    """
     if app is None:
         return False, _said(["the gateway is starting or stopping"], [])
     try:
         standings = await app.standings()
     except DiptychError as error:
         return False, _said([f"the store cannot be read: {error.code}"], [])
-    reasons = [reason for standing in standings if (reason := _reason(standing, max_lag)) is not None]
+    reasons = [] if obstacle is None else [obstacle]
+    reasons += [reason for standing in standings if (reason := _reason(standing, max_lag)) is not None]
     return not reasons, _said(reasons, standings)
 
 

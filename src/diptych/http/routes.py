@@ -11,6 +11,7 @@ from diptych.http.exchange import Handle, Request
 from diptych.http.metrics import Metrics
 from diptych.http.queries import QueryAddress
 from diptych.http.refusals import MethodNotAllowed
+from diptych.http.role import Role
 from diptych.http.settings import GatewaySettings
 from diptych.messages.words import did_you_mean
 
@@ -23,12 +24,14 @@ class Route(NamedTuple):
 
 
 class Routes:
-    """The addresses of a context's commands and queries."""
+    """The addresses of a context's commands and queries, as far as the server's role has them."""
 
-    def __init__(self, context: BoundedContext, settings: GatewaySettings, metrics: Metrics) -> None:
+    def __init__(self, context: BoundedContext, settings: GatewaySettings, metrics: Metrics, role: Role) -> None:
         self._context = context.name
-        self._commands = sorted(command.__declared__.name for rules in context.aggregates for command in rules.deciders)
-        self._queries = sorted(handler.query.__declared__.name for handler in context.queries)
+        self._role = role
+        aggregates, queries = role.aggregates_of(context), role.queries_of(context)
+        self._commands = sorted(command.__declared__.name for rules in aggregates for command in rules.deciders)
+        self._queries = sorted(handler.query.__declared__.name for handler in queries)
         self._statuses = f"/{context.name}/commands/"
         self._asked = f"/{context.name}/queries/"
         deadlines = Deadlines()
@@ -38,7 +41,7 @@ class Routes:
         for name in self._commands:
             address = CommandAddress(context.name, name, settings, metrics, deadlines)
             self._add(self._statuses + name, {"POST": address.post})
-        for handler in context.queries:
+        for handler in queries:
             query = QueryAddress(handler, settings, metrics, deadlines)
             path = self._asked + handler.query.__declared__.name
             self._add(path, query.methods)
@@ -52,14 +55,20 @@ class Routes:
         if route is not None and request.method in route.methods:
             return route
         if request.path.startswith(self._statuses):
+            self._check_role("takes no commands", plays=self._role.commands)
             return self._status_or_command(request, route)
         if route is not None:
             raise MethodNotAllowed(request.method, route.methods)
         if request.path.startswith(self._asked):
+            self._check_role("answers no queries", plays=self._role.queries)
             name = request.path.removeprefix(self._asked)
             raise NotFound(f"There is no query {name!r}{did_you_mean(name, self._queries)}")
         self._check_context(request.path)
         return None
+
+    def _check_role(self, lacks: str, *, plays: bool) -> None:
+        if not plays:
+            raise NotFound(f"This server has the role {self._role} and {lacks}.")
 
     def _add(self, path: str, methods: Mapping[str, Handle]) -> None:
         self._table[path] = Route(path, methods)

@@ -23,3 +23,18 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     wait: timedelta = timedelta(seconds=5)
     max_wait: timedelta = timedelta(seconds=30)
     max_lag: timedelta = timedelta(seconds=60)
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The bounds of the server that the gateway runs in by itself.
+
+    `header_timeout` is how long a client may take for the head of a request, `keep_alive` how long a connection may
+    stand idle, `drain_timeout` how long requests may go on once the server is to stop.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    max_connections: int = 4000
+    header_timeout: timedelta = timedelta(seconds=10)
+    keep_alive: timedelta = timedelta(seconds=60)
+    drain_timeout: timedelta = timedelta(seconds=30)

@@ -18,6 +18,11 @@ from diptych.read import ViewStore
 class Store(Protocol):
     """A place for a context's log and views. Each opening belongs to the event loop that it is made in."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether another process that opens the same URL has the same log and views."""
+        ...
+
     def must_exist(self) -> None:
         """For those who only read: raises Unavailable where there is no store yet, and opening it would make one."""
         ...

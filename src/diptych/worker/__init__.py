@@ -1,5 +1,7 @@
-"""The worker: runs projectors on an event loop of their own."""
+"""The worker: runs projectors on an event loop of their own, or in a process of their own."""
 
+from diptych.worker.child import stay
 from diptych.worker.projectors import projectors_beside
+from diptych.worker.supervisor import ChildFailed, Supervisor
 
-__all__ = ["projectors_beside"]
+__all__ = ["ChildFailed", "Supervisor", "projectors_beside", "stay"]

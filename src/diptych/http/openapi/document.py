@@ -1,5 +1,6 @@
 """The whole document: one path for each command and each query, and those of the gateway itself."""
 
+from collections.abc import Callable
 from inspect import cleandoc
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +12,7 @@ from diptych.http.openapi.answers import COMMAND, PROBLEM, QUERY, QUERY_BY_BODY,
 from diptych.http.openapi.examples import example_of
 from diptych.http.openapi.schemas import TOKEN, Schema, Schemas
 from diptych.http.parameters import Parameters, is_list
+from diptych.http.role import Role
 from diptych.messages import Command
 from diptych.read import QueryHandler
 from diptych.write import Receipt
@@ -43,19 +45,23 @@ IF_NONE_MATCH = header("If-None-Match", "The ETag of an answer that the client h
 ANSWERED = ("ETag", "Diptych-Position", "Diptych-Lag", "Diptych-Stale", "Preference-Applied")
 
 
-def describe(context: BoundedContext, root: str) -> bytes:
-    """The description of a context that is mounted under this path, as JSON."""
-    return msgspec.json.encode(_Description(context).document(root), order=None)
+def describe(context: BoundedContext, role: Role = Role.ALL) -> Callable[[str], bytes]:
+    """The description of what a server of this role has of a context: JSON, as a function of where it is mounted."""
+    return lambda root: msgspec.json.encode(_Description(context, role).document(root), order=None)
 
 
 class _Description:
-    def __init__(self, context: BoundedContext) -> None:
+    def __init__(self, context: BoundedContext, role: Role) -> None:
         self._context = context
+        self._queries = role.queries_of(context)
+        self._role = role
         self._base = f"/{quote(context.name, safe='')}"
-        self._commands = {command: rules.aggregate for rules in context.aggregates for command in rules.deciders}
-        results = [handler.result for handler in context.queries]
+        self._commands = {
+            command: rules.aggregate for rules in role.aggregates_of(context) for command in rules.deciders
+        }
+        results = [handler.result for handler in self._queries]
         self._schemas = Schemas(
-            [*self._commands, *(handler.query for handler in context.queries)], [*results, Receipt, CommandStatus]
+            [*self._commands, *(handler.query for handler in self._queries)], [*results, Receipt, CommandStatus]
         )
         for command, aggregate in self._commands.items():
             self._schemas.ids(command, {aggregate.id, *aggregate.boundary})
@@ -64,8 +70,9 @@ class _Description:
         paths: Object = {}
         for command in sorted(self._commands, key=_name):
             paths[f"{self._base}/commands/{quote(_name(command), safe='')}"] = {"post": self._command(command)}
-        paths[f"{self._base}/commands/{{command_id}}"] = {"get": self._status()}
-        for handler in sorted(self._context.queries, key=lambda handler: _name(handler.query)):
+        if self._role.commands:
+            paths[f"{self._base}/commands/{{command_id}}"] = {"get": self._status()}
+        for handler in sorted(self._queries, key=lambda handler: _name(handler.query)):
             paths[f"{self._base}/queries/{quote(_name(handler.query), safe='')}"] = self._query(handler)
         return {
             "openapi": "3.1.0",

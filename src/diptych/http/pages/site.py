@@ -1,5 +1,6 @@
 """The gateway's other addresses, served by Starlette: seldom asked for, so they may cost a little."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.resources import files
 from typing import Protocol
@@ -12,12 +13,11 @@ from starlette.responses import Response as Reply
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from diptych.app import App, BoundedContext
+from diptych.app import App
 from diptych.errors import DiptychError, NotFound
 from diptych.http.exchange import NOSNIFF, Request
 from diptych.http.health import readiness
 from diptych.http.metrics import Metrics
-from diptych.http.openapi import describe
 from diptych.http.problems import TITLES, problem
 from diptych.http.refusals import InternalError, MethodNotAllowed
 from diptych.http.settings import GatewaySettings
@@ -32,15 +32,20 @@ POLICY = (
 ASSETS = {"try.js": "text/javascript; charset=utf-8", "try.css": "text/css; charset=utf-8"}
 
 
+Describe = Callable[[str], bytes]
+"""Gives the OpenAPI document, for the path that the gateway is mounted under."""
+
+
 class Held(Protocol):
-    """Who knows whether the context is open."""
+    """Who knows whether the context is open, and what is in the way of readiness beside it."""
 
     app: App | None
+    obstacle: Callable[[], str | None]
 
 
-def pages_of(gateway: Held, context: BoundedContext, settings: GatewaySettings, metrics: Metrics) -> ASGIApp:
+def pages_of(gateway: Held, describe: Describe, settings: GatewaySettings, metrics: Metrics) -> ASGIApp:
     """An ASGI app for every address that is no command's and no query's."""
-    site = _Site(gateway, context, settings, metrics)
+    site = _Site(gateway, describe, settings, metrics)
     routes = [
         Route("/openapi.json", site.description, methods=["GET"]),
         Route("/docs", site.docs, methods=["GET"]),
@@ -59,9 +64,9 @@ def pages_of(gateway: Held, context: BoundedContext, settings: GatewaySettings, 
 
 
 class _Site:
-    def __init__(self, gateway: Held, context: BoundedContext, settings: GatewaySettings, metrics: Metrics) -> None:
+    def __init__(self, gateway: Held, describe: Describe, settings: GatewaySettings, metrics: Metrics) -> None:
         self._gateway = gateway
-        self._context = context
+        self._describe = describe
         self._settings = settings
         self._metrics = metrics
         self._described: dict[str, bytes] = {}
@@ -69,7 +74,7 @@ class _Site:
     async def description(self, asked: Asked) -> Reply:
         root = asked.scope.get("root_path", "")
         if root not in self._described:
-            self._described = {root: describe(self._context, root)}
+            self._described = {root: self._describe(root)}
         return Reply(self._described[root], media_type="application/json", headers={"cache-control": "no-cache"})
 
     async def docs(self, asked: Asked) -> Reply:
@@ -92,7 +97,7 @@ class _Site:
         return JSONResponse({"alive": True}, headers={"cache-control": "no-store"})
 
     async def ready(self, asked: Asked) -> Reply:
-        ready, said = await readiness(self._gateway.app, self._settings.max_lag)
+        ready, said = await readiness(self._gateway.app, self._settings.max_lag, self._gateway.obstacle())
         headers = {"cache-control": "no-store"} | ({} if ready else {"retry-after": "1"})
         return JSONResponse(said, 200 if ready else 503, headers=headers)
 

@@ -12,6 +12,8 @@ from diptych.stores.memory.views import HeldViews, MemoryViews
 class MemoryStore:
     """See `diptych.stores.Store`. Each one is empty at first and is gone with its last user."""
 
+    shared = False
+
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._events = MemoryEvents()

@@ -14,6 +14,8 @@ from diptych.stores.sqlite.views import SqliteViews, ViewBells
 class SqliteStore:
     """See `diptych.stores.Store`. What is opened from one store wakes each other without polling."""
 
+    shared = True
+
     def __init__(self, path: Path, clock: Callable[[], int] = wall_clock) -> None:
         self.path = path
         self._clock = clock
