@@ -4,6 +4,7 @@
 and its output.
 """
 
+import json
 import os
 import re
 import sqlite3
@@ -61,6 +62,21 @@ def test_the_example_run_again_appends_nothing_and_finds_the_order_shipped(hello
 
     assert again == shown("python try_shop.py").replace("15.00 placed", "15.00 shipped")
     assert events_in(hello) == before == 2
+
+
+def test_the_example_is_served_as_readme_says(hello: Path) -> None:
+    words = ["-m", "diptych", "serve", "shop:shop", "--port", "0", "--json"]
+    with subprocess.Popen([sys.executable, *words], cwd=hello, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = json.loads(server.stdout.readline())["url"]
+            lines = re.search(r"^\$ (token=.*\n)\$ (curl .*)\n(.*)\n```$", README, re.MULTILINE)
+            assert lines is not None
+            script = (lines[1] + lines[2]).replace("http://127.0.0.1:8000", url)
+            asked = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
+        finally:
+            server.terminate()
+    assert (asked.stdout, asked.stderr) == (lines[3], "")
 
 
 def test_the_tests_of_the_example_pass(hello: Path) -> None:
