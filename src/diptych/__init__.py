@@ -21,7 +21,7 @@ from diptych.errors import (
     Unavailable,
     UnreadableEvent,
 )
-from diptych.log import Recorded, Token
+from diptych.log import Recorded, Token, Upcaster, Zstd, upcasts
 from diptych.messages import Command, Event, Query, View
 from diptych.read import Answer, Lag, Page, Projection, Scale, Views, between, ge, gt, le, lt, one_of, prefix
 from diptych.write import Aggregate, Moment, Receipt
@@ -61,8 +61,10 @@ __all__ = [
     "TooLarge",
     "Unavailable",
     "UnreadableEvent",
+    "Upcaster",
     "View",
     "Views",
+    "Zstd",
     "__version__",
     "between",
     "ge",
@@ -71,4 +73,5 @@ __all__ = [
     "lt",
     "one_of",
     "prefix",
+    "upcasts",
 ]

@@ -1,7 +1,12 @@
+import sqlite3
+import sys
+from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import SHOP
-from tests.cli.running import Diptych
+from tests.cli.running import Diptych, Ran
 
 
 def test_a_context_that_builds_is_described(diptych: Diptych) -> None:
@@ -54,7 +59,7 @@ def test_a_store_whose_events_can_all_be_read(diptych: Diptych, store: str) -> N
     ran = diptych("check")
 
     assert ran.code == 0
-    assert ran.out.endswith(f"It can read every event of {store}: 3 events.\n")
+    assert ran.out.endswith(f"It can read every event of {store}: 3 events, told by their types and schemas.\n")
 
 
 NEWER = """
@@ -87,15 +92,118 @@ def test_stored_types_and_schemas_that_the_context_cannot_read_end_with_1(
     assert ran.code == 1
     assert ran.out.splitlines()[-5:] == [
         f"It cannot read every event of {store}:",
-        "  OrderPlaced, schema 1: 2 events, the first at position 1",
-        "    it has schema 1, and this context reads schema 2",
-        "  OrderShipped, schema 1: 1 event, the first at position 3",
+        "  OrderPlaced, schema 1, first at position 1",
+        "    it has schema 1, and this context has no upcaster from there to schema 2",
+        "  OrderShipped, schema 1, first at position 3",
         "    this context has no event of that stored name",
     ]
     ran = diptych("check", "check_newer:newer", "--json")
     [answer] = ran.lines()
     assert ran.code == 1
-    assert [(one["type"], one["schema"], one["events"]) for one in answer["stored"]["unreadable"]] == [
-        ("OrderPlaced", 1, 2),
-        ("OrderShipped", 1, 1),
+    assert [(one["type"], one["schema"], one["position"]) for one in answer["stored"]["unreadable"]] == [
+        ("OrderPlaced", 1, 1),
+        ("OrderShipped", 1, 3),
     ]
+
+
+def test_every_event_is_decoded_when_it_is_asked_for(diptych: Diptych, store: str, folder: Path) -> None:
+    ran = diptych("check", "--thorough")
+    assert (ran.code, ran.out.splitlines()[-1]) == (
+        0,
+        f"It can read every event of {store}: 3 events, each was decoded.",
+    )
+    with closing(sqlite3.connect(folder / "shop.db")) as log, log:
+        log.execute("UPDATE event SET data = x'7b' WHERE position = 2")
+    assert diptych("check").code == 0
+    ran = diptych("check", "--thorough")
+    assert ran.code == 1
+    assert "  OrderPlaced, schema 1, first at position 2" in ran.out.splitlines()
+
+
+LOCKED = """
+from collections.abc import Iterator
+from decimal import Decimal
+from diptych import Aggregate, BoundedContext, Command, Event
+
+class Place(Command):
+    order_id: str
+
+class Placed(Event, schema={schema}):
+    order_id: str{more}
+
+orders = Aggregate("order", id="order_id", initial=0)
+
+@orders.decide
+def place(count: int, command: Place) -> Iterator[Placed]:
+    yield from ()
+
+@orders.evolve
+def placed(count: int, event: Placed) -> int:
+    return count + 1
+
+shop = BoundedContext("shop", aggregates=[orders])
+"""
+
+
+def checked(diptych: Diptych, folder: Path, *words: str, schema: int = 1, more: str = "") -> Ran:
+    """A check of a context whose event is so."""
+    (folder / "locked.py").write_text(LOCKED.format(schema=schema, more="".join(f"\n    {line}" for line in [more])))
+    sys.modules.pop("locked", None)
+    return diptych("check", "locked:shop", *words)
+
+
+def test_shapes_are_recorded_and_a_change_of_one_is_noticed(diptych: Diptych, folder: Path) -> None:
+    lock = folder / "schemas.lock"
+    assert checked(diptych, folder).code == 0
+    assert not lock.exists()
+
+    ran = checked(diptych, folder, "--update")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "schemas.lock has the shapes of all events.")
+    assert checked(diptych, folder).code == 0
+
+    ran = checked(diptych, folder, more="note: str = ''")
+    assert ran.code == 1
+    assert ran.out.splitlines()[-3:] == [
+        "Events are not as schemas.lock has them:",
+        "  Placed: it changed, and stored events can still be read",
+        "Record them with: diptych check --update",
+    ]
+    assert checked(diptych, folder, "--update", more="note: str = ''").code == 0
+    assert checked(diptych, folder, more="note: str = ''").code == 0
+
+
+def test_a_change_that_leaves_stored_events_unreadable_is_not_recorded(diptych: Diptych, folder: Path) -> None:
+    checked(diptych, folder, "--update")
+    before = (folder / "schemas.lock").read_bytes()
+    for words in ((), ("--update",)):
+        ran = checked(diptych, folder, *words, more="total: Decimal")
+        assert ran.code == 1
+        assert "  Placed: it changed and is still schema 1: $.total is new and required" in ran.out.splitlines()
+        assert ran.out.endswith(
+            "Raise schema= and add an upcaster; or, if none was ever stored, delete the entry from the file.\n"
+        )
+    [answer] = checked(diptych, folder, "--json", more="total: Decimal").lines()
+    assert [(one["event"], one["breaking"]) for one in answer["changes"]] == [("Placed", True)]
+    assert (folder / "schemas.lock").read_bytes() == before
+
+    assert checked(diptych, folder, schema=2, more="total: Decimal").code == 1
+    assert checked(diptych, folder, "--update", schema=2, more="total: Decimal").code == 0
+    assert checked(diptych, folder, schema=2, more="total: Decimal").code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "schemas.lock is not what `diptych check --update` writes"),
+        ('{"format": 1}', "is not what"),
+        ('{"format": 9, "context": "shop", "events": {}}', "schemas.lock has format 9"),
+    ],
+)
+def test_a_lock_that_is_none_is_wrong_use(diptych: Diptych, folder: Path, text: str, said: str) -> None:
+    (folder / "schemas.lock").write_text(text)
+    ran = diptych("check", SHOP)
+    assert ran.code == 2
+    assert said in ran.err
+    (folder / "schemas.lock").unlink()
+    (folder / "schemas.lock").mkdir()
+    assert diptych("check", SHOP).code == 3

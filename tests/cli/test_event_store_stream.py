@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from diptych import App
-from tests.app.shop import order, shop
+from diptych import App, BoundedContext, Zstd
+from tests.app.shop import order, orders, shop
 from tests.cli.running import Diptych
 
 STREAM = [sys.executable, "-m", "diptych", "event-store", "stream"]
@@ -216,3 +216,26 @@ def test_a_follower_sees_what_others_keep_and_ends_with_130_at_ctrl_c(store: str
     assert "order-late@1" in seen[3]
     assert process.returncode == 130
     assert complaint == "diptych: stopped\n"
+
+
+def test_compressed_events_are_shown_without_their_context(
+    diptych: Diptych, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = BoundedContext("packed", aggregates=[orders], codec=Zstd(threshold=1))
+
+    async def fill() -> None:
+        async with packed.open(f"sqlite:///{folder / 'packed.db'}") as app:
+            await app.execute(order("1" * 100))
+
+    asyncio.run(fill())
+    monkeypatch.setenv("DIPTYCH_STORE", f"sqlite:///{folder / 'packed.db'}")
+    [line] = diptych("event-store", "stream", "--json").lines()
+    assert line["data"]["order_id"] == "1" * 100
+    monkeypatch.setattr("diptych.log.compression.import_module", no_module)
+    ran = diptych("event-store", "stream")
+    assert ran.code == 1
+    assert "its data is no JSON; if its context has a codec, name it with --target" in ran.err
+
+
+def no_module(name: str) -> None:
+    raise ModuleNotFoundError(name)

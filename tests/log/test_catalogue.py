@@ -95,7 +95,7 @@ def test_an_event_that_is_not_valid_is_malformed_before_it_is_kept() -> None:
     [
         (stored("Unknown", 1, b"{}"), "no event of that stored name"),
         (stored("Renamed", 3, b"{}"), "no event of that stored name"),
-        (stored("old-name", 4, b"{}"), "schema 4, and this context reads schema 3"),
+        (stored("old-name", 4, b"{}"), "schema 4, and this context reads schema 3: newer code wrote it"),
         (stored("old-name", 3, b"{}"), "amount"),
         (stored("old-name", 3, b'{"amount":'), "truncated"),
         (stored("old-name", 3, b"\xff\xfe"), "malformed"),

@@ -138,14 +138,16 @@ class App:
     async def events(self, *, after: Token | None = None, upto: Token | None = None) -> AsyncGenerator[Recorded[Any]]:
         """The log's events in order with their records, after a token or from the first, up to a token or to the end.
 
-        Memory stays flat. Raises UnreadableEvent, Unavailable, and Malformed for a token of another log.
+        Retired events are passed over. Memory stays flat. Raises UnreadableEvent, Unavailable, and Malformed for a
+        token of another log.
         """
         position = await self._right.position_of(after)
         end = await self._right.position_of(upto or await self.token())
         while position < end:
             page = await self.log.read_records(position, min(EVENTS_PAGE, end - position))
             for record in page.events:
-                yield self.catalogue.recorded(record)
+                if record.type not in self.catalogue.retired:
+                    yield self.catalogue.recorded(record)
             position = page.upto.position
 
     async def caught_up(self, after: Token, *, timeout: timedelta = ASK_TIMEOUT) -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, get_args, get_origin
 
-from diptych.log import tag
+from diptych.log import Upcaster, tag
 from diptych.messages import Command, Event, Query, Shape, View
 from diptych.messages.signature import is_message, place, read_signature
 from diptych.read import FoldRules, Projection, QueryHandler, Views, ViewShape
@@ -49,6 +49,31 @@ def check_events(events: Iterable[type[Event]], problems: list[str]) -> None:
                 problems.append(f"{place(event)} has the tag {name!r}, which is no field of it")
             elif not name.isidentifier():
                 problems.append(f"{place(event)} cannot have the tag {tag(name, '')!r}")
+
+
+def check_upcasters(
+    events: Sequence[type[Event]], upcasters: Sequence[Upcaster], retired: Sequence[str], problems: list[str]
+) -> None:
+    """Upcasters: an unbroken way to the newest schema of an event of the context. Retired names: of no event of it."""
+    steps: dict[type[Event], set[int]] = {}
+    for upcaster in upcasters:
+        event, schema = upcaster.event, upcaster.from_schema
+        where = f"{place(upcaster.function)} upcasts {event.__name__}"
+        if event not in events:
+            problems.append(f"{where}, which is no event of this context")
+        elif not _counts(schema) or schema >= event.__declared__.schema:
+            problems.append(f"{where} from schema {schema!r}; its newest is {event.__declared__.schema}")
+        elif schema in steps.get(event, ()):
+            problems.append(f"{where} from schema {schema}, as another upcaster does already")
+        elif inspect.iscoroutinefunction(upcaster.function):
+            problems.append(f"{where} and is a coroutine; an upcaster is a plain function, without I/O")
+        else:
+            steps.setdefault(event, set()).add(schema)
+    for event, known in steps.items():
+        if missing := sorted(set(range(min(known), event.__declared__.schema)) - known):
+            problems.append(f"{place(event)} has upcasters, but none from schema {missing[0]}")
+    names = {event.__declared__.name for event in events}
+    problems.extend(f"event {name!r} is retired, and there is one of that name" for name in retired if name in names)
 
 
 def check_views(projections: Sequence[Projection[Any]], problems: list[str]) -> list[FoldRules[Any]]:

@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from diptych.app.app import App
-from diptych.app.checks import check_events, check_messages, check_queries, check_views
+from diptych.app.checks import check_events, check_messages, check_queries, check_upcasters, check_views
 from diptych.errors import ContextError
-from diptych.log import UNOBSERVED, Codec, EventCatalogue, LogObserver
+from diptych.log import UNOBSERVED, Codec, EventCatalogue, LogObserver, Upcaster
 from diptych.messages import Event
 from diptych.read import Fold, Projection
 from diptych.read.queries import QueryFunction
@@ -20,16 +20,19 @@ class BoundedContext:
     """One service's model: its aggregates, projections and queries.
 
     Building it reads every annotation and raises ContextError with everything that is wrong, each with file and name.
-    `codec` turns the events' JSON into the stored bytes and back.
+    `upcasters` read events of older schemas; `retired` has the stored names of events that the log may hold and that
+    nothing here reads any more. `codec` turns the events' JSON into the stored bytes and back.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a context is made of
         self,
         name: str,
         *,
         aggregates: Sequence[Aggregate[Any]] = (),
         projections: Sequence[Projection[Any]] = (),
         queries: Sequence[QueryFunction] = (),
+        upcasters: Sequence[Upcaster] = (),
+        retired: Sequence[str] = (),
         codec: Codec | None = None,
     ) -> None:
         problems: list[str] = []
@@ -41,10 +44,11 @@ class BoundedContext:
         self.events = _events(self.aggregates, [event for fold in rules for event in fold.rules])
         check_messages(self.aggregates, problems)
         check_events(self.events, problems)
+        check_upcasters(self.events, upcasters, retired, problems)
         self.queries = check_queries(queries, problems)
         if problems:
             raise ContextError(name, list(dict.fromkeys(problems)))
-        self.catalogue = EventCatalogue(self.events, codec)
+        self.catalogue = EventCatalogue(self.events, codec, upcasters, retired)
         self.folds = [Fold(rule, self.catalogue) for rule in rules]
 
     @asynccontextmanager

@@ -3,6 +3,7 @@
 from diptych.log.bell import Bell
 from diptych.log.catalogue import EventCatalogue, id_text
 from diptych.log.codec import Codec, PlainCodec
+from diptych.log.compression import Zstd
 from diptych.log.conditions import Condition, EventQuery, Match, NoneNewer, StreamAt, stream_name, tag
 from diptych.log.events import (
     BEGINNING,
@@ -20,9 +21,10 @@ from diptych.log.events import (
 from diptych.log.judge import Facts, Verdicts, judge
 from diptych.log.lane import Lane
 from diptych.log.observer import UNOBSERVED, LogObserver
-from diptych.log.protocol import PAGE_EVENTS, Boundary, EventLog, Head, Page, RecordPage, StreamEvents
+from diptych.log.protocol import PAGE_EVENTS, Boundary, EventLog, Head, Page, RecordPage, StoredKind, StreamEvents
 from diptych.log.times import last_before
 from diptych.log.token import Token
+from diptych.log.upcasting import Upcaster, upcasts
 
 __all__ = [
     "BEGINNING",
@@ -52,10 +54,13 @@ __all__ = [
     "Recorded",
     "RecordedEvent",
     "StoredEvent",
+    "StoredKind",
     "StreamAt",
     "StreamEvents",
     "Token",
+    "Upcaster",
     "Verdicts",
+    "Zstd",
     "from_microseconds",
     "id_text",
     "judge",
@@ -63,4 +68,5 @@ __all__ = [
     "stream_name",
     "tag",
     "to_microseconds",
+    "upcasts",
 ]

@@ -1,5 +1,6 @@
 """The catalogue of a context's events: stored name and schema to class, typed event to stored bytes and back."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ import msgspec
 
 from diptych.errors import Malformed, UnreadableEvent
 from diptych.log.codec import Codec, PlainCodec
+from diptych.log.compression import is_compressed
 from diptych.log.conditions import several, tag
 from diptych.log.events import (
     Metadata,
@@ -16,6 +18,7 @@ from diptych.log.events import (
     StoredEvent,
     from_microseconds,
 )
+from diptych.log.upcasting import Upcaster, chain
 from diptych.messages import Event, Shape, check_id
 
 Decode = Callable[[bytes], Any]
@@ -24,16 +27,29 @@ Decode = Callable[[bytes], Any]
 class EventCatalogue:
     """Encodes and decodes the events of a context. Two classes must not share a stored name: the last one wins here.
 
-    `decoders` has, by stored name and schema, the functions from stored bytes to the events.
+    `decoders` has, by stored name and schema, the functions from stored bytes to the events; `retired` the stored names
+    of events that the log may hold and that folds pass over.
     """
 
-    def __init__(self, events: Iterable[type[Event]], codec: Codec | None = None) -> None:
+    def __init__(
+        self,
+        events: Iterable[type[Event]],
+        codec: Codec | None = None,
+        upcasters: Iterable[Upcaster] = (),
+        retired: Iterable[str] = (),
+    ) -> None:
+        self.retired = frozenset(retired)
         self._codec: Codec = codec or PlainCodec()
         self._plain = isinstance(self._codec, PlainCodec)
         self._kinds = {kind.__declared__.name: kind for kind in events}
         self._shapes: dict[type[Event], Shape[Any]] = {kind: Shape(kind) for kind in self._kinds.values()}
+        steps: dict[type[Event], list[Upcaster]] = defaultdict(list)
+        for upcaster in sorted(upcasters, key=lambda one: one.from_schema):
+            steps[upcaster.event].append(upcaster)
         self.decoders: Mapping[tuple[str, int], Decode] = {
-            (name, kind.__declared__.schema): self._decoder(kind) for name, kind in self._kinds.items()
+            (name, schema): decode
+            for name, kind in self._kinds.items()
+            for schema, decode in self._decoders(kind, steps[kind])
         }
         self._metadata = msgspec.json.Decoder(Metadata).decode
 
@@ -67,7 +83,7 @@ class EventCatalogue:
         try:
             event: Event = decode(stored.data)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise self.unreadable(stored, str(error)) from None
+            raise self.unreadable(stored, self._reason(stored.data, error)) from None
         return event
 
     def json(self, stored: StoredEvent | RecordedEvent) -> bytes:
@@ -95,23 +111,47 @@ class EventCatalogue:
             metadata=metadata,
         )
 
+    def _reason(self, data: bytes, error: Exception) -> str:
+        if self._plain and is_compressed(data):
+            return "it is compressed, and this context has no codec for that; give it codec=Zstd()"
+        return str(error)
+
     @staticmethod
     def unreadable(stored: StoredEvent | RecordedEvent, reason: str) -> UnreadableEvent:
         """The error that names this event."""
         return UnreadableEvent(stored.position, stored.stream, stored.type, reason)
 
-    def _decoder(self, kind: type[Event]) -> Decode:
-        decode_json = msgspec.json.Decoder(kind).decode
-        if self._plain:
-            return decode_json
+    def why_unreadable(self, type: str, schema: int) -> str | None:
+        """Why events of this stored name and schema cannot be decoded here, or None where they can, or are retired."""
+        return None if (type, schema) in self.decoders or type in self.retired else self._unknown(type, schema)
+
+    def _decoders(self, kind: type[Event], steps: list[Upcaster]) -> Iterable[tuple[int, Decode]]:
+        """The decoder of each schema of an event that can be read: the newest, and those with upcasters."""
+        decode_json: Decode = msgspec.json.Decoder(kind).decode
         decode_stored = self._codec.decode
-        return lambda data: decode_json(decode_stored(data))
+        newest = kind.__declared__.schema
+        yield newest, decode_json if self._plain else lambda data: decode_json(decode_stored(data))
+        for number, step in enumerate(steps):
+            yield step.from_schema, _in_turn(decode_stored, chain(steps[number:]), decode_json)
 
     def _unknown(self, type: str, schema: int) -> str:
         kind = self._kinds.get(type)
         if kind is None:
             return "this context has no event of that stored name"
-        return f"it has schema {schema}, and this context reads schema {kind.__declared__.schema}"
+        newest = kind.__declared__.schema
+        if schema > newest:
+            return f"it has schema {schema}, and this context reads schema {newest}: newer code wrote it"
+        return f"it has schema {schema}, and this context has no upcaster from there to schema {newest}"
+
+
+def _in_turn(*functions: Decode) -> Decode:
+    def decode(data: bytes) -> Any:
+        found: Any = data
+        for function in functions:
+            found = function(found)
+        return found
+
+    return decode
 
 
 def tags_of(event: Event) -> tuple[str, ...]:

@@ -59,6 +59,14 @@ class Head(NamedTuple):
     recorded_at: int
 
 
+class StoredKind(NamedTuple):
+    """A stored name and schema that the log holds events of, and the position of the first of them."""
+
+    type: str
+    schema: int
+    position: int
+
+
 class EventLog(Protocol):
     """An append-only log of events in commit order. Every method may raise Unavailable."""
 
@@ -107,6 +115,10 @@ class EventLog(Protocol):
 
     async def outcome(self, command_id: str) -> Outcome | None:
         """What became of an accepted command."""
+        ...
+
+    async def kinds(self) -> Sequence[StoredKind]:
+        """Every stored name and schema in the log, in order of both, without a look at the events themselves."""
         ...
 
     async def wait_past(self, position: int, timeout: timedelta) -> bool:

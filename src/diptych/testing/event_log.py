@@ -610,6 +610,12 @@ class EventLogContract:
         events, upto = await log.read(0, 10, ["Rare"])
         assert (list(events), upto) == ([], await log.anchor(50))
 
+    async def test_the_kinds_of_events_are_known_with_the_first_of_each(self, log: EventLog) -> None:
+        assert await log.kinds() == []
+        for type, schema in (("B", 2), ("A", 1), ("B", 2), ("B", 1), ("A", 1)):
+            await log.append(an_append("s-1", happened(type)._replace(schema=schema)))
+        assert [tuple(kind) for kind in await log.kinds()] == [("A", 1, 2), ("B", 1, 4), ("B", 2, 1)]
+
     async def test_an_anchor_is_the_id_of_the_event_there(self, log: EventLog) -> None:
         events = [happened() for _ in range(3)]
         await log.append(an_append("order-1", *events))

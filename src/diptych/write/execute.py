@@ -236,7 +236,10 @@ class WriteSide:
     def _evolve(self, rules: AggregateRules, events: Iterable[StoredEvent]) -> Any:
         state = rules.initial
         evolvers = rules.evolvers
+        retired = self._catalogue.retired
         for stored in events:
+            if stored.type in retired:
+                continue
             event = self._catalogue.decode(stored)
             evolve = evolvers.get(type(event))
             if evolve is None:

@@ -7,7 +7,7 @@ import msgspec
 from diptych import BoundedContext, UnreadableEvent
 from diptych.cli.output import cut, printable
 from diptych.cli.times import shown_time
-from diptych.log import EventCatalogue, Metadata, RecordedEvent, from_microseconds, id_text
+from diptych.log import Codec, EventCatalogue, Metadata, RecordedEvent, Zstd, from_microseconds, id_text
 
 _encode = msgspec.json.Encoder().encode
 _metadata = msgspec.json.Decoder(Metadata).decode
@@ -33,7 +33,7 @@ class Records:
     """Reads records with the codec of a context, or as they stand where no context is given."""
 
     def __init__(self, context: BoundedContext | None) -> None:
-        self._catalogue = EventCatalogue(()) if context is None else context.catalogue
+        self._catalogue = EventCatalogue((), _any_codec()) if context is None else context.catalogue
         self._hint = "; if its context has a codec, name it with --target" if context is None else ""
 
     def data(self, record: RecordedEvent) -> bytes:
@@ -83,3 +83,11 @@ class Records:
     @staticmethod
     def _unreadable(record: RecordedEvent, reason: str) -> UnreadableEvent:
         return UnreadableEvent(record.position, record.stream, record.type, reason)
+
+
+def _any_codec() -> Codec | None:
+    """What reads most logs without their context: compressed events too, where that extra is here."""
+    try:
+        return Zstd()
+    except ImportError:
+        return None

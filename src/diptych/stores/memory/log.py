@@ -28,6 +28,7 @@ from diptych.log import (
     RecordedEvent,
     RecordPage,
     StoredEvent,
+    StoredKind,
     StreamEvents,
     judge,
 )
@@ -43,6 +44,7 @@ class MemoryEvents:
         self.events: list[RecordedEvent] = []
         self.streams: dict[str, list[RecordedEvent]] = defaultdict(list)
         self.outcomes: dict[str, Outcome] = {}
+        self.kinds: dict[tuple[str, int], int] = {}
 
 
 class MemoryLog:
@@ -82,6 +84,7 @@ class MemoryLog:
             verdicts = judge(group, facts, self._clock())
             for event in verdicts.events:
                 held.streams[event.stream].append(event)
+                held.kinds.setdefault((event.type, event.schema), event.position)
             held.outcomes.update((outcome.command_id, outcome) for outcome in verdicts.outcomes)
             held.events.extend(verdicts.events)
         if verdicts.events:
@@ -135,6 +138,9 @@ class MemoryLog:
 
     async def outcome(self, command_id: str) -> Outcome | None:
         return self._held.outcomes.get(command_id)
+
+    async def kinds(self) -> Sequence[StoredKind]:
+        return [StoredKind(*kind, position) for kind, position in sorted(self._held.kinds.items())]
 
     async def wait_past(self, position: int, timeout: timedelta) -> bool:
         return await self._held.bell.reached(position + 1, timeout)

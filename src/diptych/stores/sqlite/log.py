@@ -32,6 +32,7 @@ from diptych.log import (
     RecordedEvent,
     RecordPage,
     StoredEvent,
+    StoredKind,
     StreamEvents,
     Verdicts,
     judge,
@@ -101,6 +102,7 @@ class SqliteLog:
         self._clock = clock
         self._failed: str | None = None
         self._pace = 0.0
+        self._kinds: set[tuple[str, int]] = set()
         self._writer = open_writer(path, LOG_FILE)
         try:
             with errors_of(path):
@@ -184,6 +186,7 @@ class SqliteLog:
             roll_back(writer)
             return [OutcomeUnknown(append.command_id, str(error)) for append in group]
         if verdicts.events:
+            self._kinds.update((event.type, event.schema) for event in verdicts.events)
             self._bell.ring(verdicts.events[-1].position)
         return verdicts.answers
 
@@ -213,6 +216,13 @@ class SqliteLog:
         writer.executemany(_SQL["append_event"], map(_event_row, verdicts.events))
         if tags:
             writer.executemany(_SQL["append_tag"], tags)
+        new_kinds = [
+            (event.type, event.schema, event.position)
+            for event in verdicts.events
+            if (event.type, event.schema) not in self._kinds
+        ]
+        if new_kinds:
+            writer.executemany(_SQL["append_kind"], new_kinds)
         at = verdicts.events[-1].recorded_at if verdicts.events else self._clock()
         writer.executemany(
             _SQL["append_outcome"],
@@ -275,6 +285,10 @@ class SqliteLog:
             return None if row is None else self._outcome(connection, row)
 
         return self._reader.bounded(in_snapshot(work))
+
+    async def kinds(self) -> Sequence[StoredKind]:
+        rows = self._reader.bounded(lambda connection: connection.execute(_SQL["kinds"]).fetchall())
+        return [StoredKind(*row) for row in rows]
 
     async def wait_past(self, position: int, timeout: timedelta) -> bool:
         deadline = time.monotonic() + timeout.total_seconds()

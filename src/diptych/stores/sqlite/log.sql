@@ -46,6 +46,15 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- binds: tag, position, type
 INSERT OR IGNORE INTO event_tag (tag, position, type) VALUES (?, ?, ?);
 
+-- name: append_kind
+-- purpose: remember that there are events of this type and schema, from the first one on
+-- binds: type, schema, position
+INSERT OR IGNORE INTO event_kind (type, schema, position) VALUES (?, ?, ?);
+
+-- name: kinds
+-- purpose: every type and schema that there are events of
+SELECT type, schema, position FROM event_kind ORDER BY type, schema;
+
 -- name: append_outcome
 -- purpose: keep a command's id and outcome
 -- binds: command_id, fingerprint, position, events, stream, version, recorded_at

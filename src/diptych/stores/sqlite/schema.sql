@@ -27,6 +27,14 @@ CREATE UNIQUE INDEX event_stream ON event (stream, version);
 -- purpose: events by type, after a position
 CREATE INDEX event_type ON event (type, position);
 
+-- purpose: the types and schemas that there are events of, and the first event of each
+CREATE TABLE event_kind (
+    type      TEXT    NOT NULL,
+    schema    INTEGER NOT NULL,
+    position  INTEGER NOT NULL,
+    PRIMARY KEY (type, schema)
+) STRICT, WITHOUT ROWID;
+
 -- purpose: events by tag
 CREATE TABLE event_tag (
     tag       TEXT    NOT NULL,
