@@ -151,8 +151,9 @@ class App:
         """The log's events in order with their records, after a token or from the first, up to a token or to the end.
 
         `since` and `until` are aware times: recorded then or later, and before. Events have one of the types and all of
-        the tags, and belong to the stream or to the streams of the category. Retired events are passed over. Memory stays
-        flat. Raises UnreadableEvent, Unavailable, and Malformed for a token of another log or a time without a zone.
+        the tags, and belong to the stream or to the streams of the category. Retired events are passed over. Memory
+        stays flat. Raises UnreadableEvent, Unavailable, and Malformed for a token of another log or a time without a
+        zone.
         """
         lower, upper = (
             [await self._right.position_of(after)],
