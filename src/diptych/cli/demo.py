@@ -148,17 +148,17 @@ def is_gone(url: str) -> bool:
 def serve_shop(url: str, port: int | None) -> int:
     """Serves the shop until it is stopped, and says how to try it."""
     try:
-        from diptych.http import Role, ServerSettings  # noqa: PLC0415
+        from diptych.http import configure_logging  # noqa: PLC0415
     except ImportError as missing:  # the report was worth it without
         sys.stderr.write(f"Not served: {missing}\n")
         return DONE
-    from diptych.cli.serve import Place, serve_at  # noqa: PLC0415
+    from diptych.cli.serve import serve_at  # noqa: PLC0415
+    from diptych.config import Configuration  # noqa: PLC0415
     from diptych.demo import shop  # noqa: PLC0415
-    from diptych.http.logs import configure_logging  # noqa: PLC0415
 
     configure_logging()
-    place = Place("diptych.demo:shop", shop, url, Role.ALL)
-    return serve_at(place, ServerSettings(port=free_port() if port is None else port), invite)
+    configuration = Configuration(target="diptych.demo:shop", store=url, port=free_port() if port is None else port)
+    return serve_at(shop, configuration, invite)
 
 
 def free_port() -> int:

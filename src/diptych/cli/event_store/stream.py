@@ -13,7 +13,7 @@ from diptych.cli.event_store.records import Records
 from diptych.cli.options import Json, StoreUrl, Switch, Target
 from diptych.cli.output import columns, flush, write_lines
 from diptych.cli.places import existing_store
-from diptych.cli.target import context_at
+from diptych.cli.target import context_at, target_or_configured
 from diptych.cli.times import typed_time
 from diptych.cli.words import DONE, WRONG_USE, Stop
 from diptych.log import EventLog, RecordedEvent, Span, last_before, pages
@@ -89,6 +89,7 @@ def stream(  # noqa: PLR0913 - the options that this command has
         category=category,
         backwards=backwards,
     )
+    target = target_or_configured(target)
     records = Records(context_at(target) if target else None)
     shown = records.as_json if json else partial(records.as_text, width=columns())
     printer = Printer(shown, limit)
