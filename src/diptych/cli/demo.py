@@ -191,8 +191,11 @@ def invite(url: str) -> None:
         f"The shop is served at {url} - every command and query, to be tried: {url}/docs",
         "",
         f"  curl '{queries}/BestCustomers?limit=3'",
-        f"  curl -i {commands}/PlaceOrder -H 'Content-Type: application/json' -d '{order}'",
-        f"  curl '{queries}/GetOrder?order_id=1000001'",
+        (
+            f"  token=$(curl -sS -o /dev/null -w '%header{{diptych-token}}' {commands}/PlaceOrder "
+            f"-H 'Content-Type: application/json' -d '{order}')"
+        ),
+        f"  curl '{queries}/GetOrder?order_id=1000001' -H \"Diptych-After: $token\"",
         "",
         "Ctrl-C stops it.",
     ]
