@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def served(folder: Path) -> Generator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     words = [sys.executable, "-c", SERVER, "--listen", f"127.0.0.1:{port}", "--db-path", str(folder / "uma.db")]
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:  # noqa: S603 - this Python, by list
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_for(url)
@@ -44,7 +44,7 @@ def _wait_for(url: str) -> None:
     deadline = time.monotonic() + 10
     while True:
         try:
-            with Client(url) as client:
+            with closing(Client(url)) as client:
                 client.head()
         except TransportError:
             if time.monotonic() > deadline:
@@ -59,7 +59,7 @@ def appends(clients: int, seconds: float) -> Contender:
 
     def measure(folder: Path) -> dict[str, float]:
         with served(folder) as url, ExitStack() as stack:
-            connections = [stack.enter_context(Client(url)) for _ in range(clients)]
+            connections = [stack.enter_context(closing(Client(url))) for _ in range(clients)]
             numbers = count(1)
 
             def work(client: int) -> None:
@@ -76,7 +76,7 @@ def bulk(events: int, seconds: float) -> Contender:
     """Events per second of appends of so many events each, by one client."""
 
     def measure(folder: Path) -> dict[str, float]:
-        with served(folder) as url, Client(url) as client:
+        with served(folder) as url, closing(Client(url)) as client:
             numbers = count(1)
 
             def work(_: int) -> None:
