@@ -17,7 +17,7 @@ from diptych.log.events import (
     from_microseconds,
     to_microseconds,
 )
-from diptych.log.judge import Facts, Verdicts, judge
+from diptych.log.judge import Facts, Verdicts, boundary_conflict, judge, version_conflict
 from diptych.log.lane import Lane
 from diptych.log.observer import UNOBSERVED, LogObserver
 from diptych.log.protocol import PAGE_EVENTS, Boundary, EventLog, Head, Page, RecordPage, StreamEvents
@@ -56,6 +56,7 @@ __all__ = [
     "StreamEvents",
     "Token",
     "Verdicts",
+    "boundary_conflict",
     "from_microseconds",
     "id_text",
     "judge",
@@ -63,4 +64,5 @@ __all__ = [
     "stream_name",
     "tag",
     "to_microseconds",
+    "version_conflict",
 ]

@@ -1,0 +1,205 @@
+"""Connections to PostgreSQL: how they are opened, how long they may take, and what their errors mean to a user."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+import asyncpg
+
+from diptych.errors import Malformed, NotAStore, Unavailable
+from diptych.stores.postgres.address import Address
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = timedelta(seconds=5)
+"""How long a new connection may take."""
+
+STATEMENT_TIMEOUT = timedelta(seconds=30)
+"""How long the server works on one statement before it gives up."""
+
+GRACE = timedelta(seconds=5)
+"""How much longer a server may be silent before its connection counts as lost."""
+
+ACQUIRE_TIMEOUT = timedelta(seconds=10)
+"""How long a read waits for one of the connections."""
+
+READERS = 4
+"""Connections that one opening reads with at most."""
+
+LOST = (
+    ConnectionError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.AdminShutdownError,
+    asyncpg.exceptions.CrashShutdownError,
+    asyncpg.exceptions.CannotConnectNowError,
+    asyncpg.exceptions.IdleSessionTimeoutError,
+)
+"""What says that a connection is gone, and not what became of the statement on it."""
+
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+
+
+async def connect(address: Address, purpose: str) -> Connection:
+    """A connection with bounded waits. Raises Unavailable, Malformed.
+
+    A pooler such as PgBouncer does not take settings at the start of a session; then the client's bounds alone hold.
+    """
+    settings = {
+        "application_name": f"diptych {purpose}",
+        "statement_timeout": str(milliseconds(STATEMENT_TIMEOUT)),
+        "idle_in_transaction_session_timeout": str(milliseconds(STATEMENT_TIMEOUT)),
+        "default_transaction_isolation": "read committed",
+        "jit": "off",
+    }
+    with errors_of(address):
+        try:
+            return await _connect(address, settings)
+        except asyncpg.exceptions.ProtocolViolationError as error:
+            if "startup parameter" not in str(error):
+                raise
+            return await _connect(address, {"application_name": settings["application_name"]})
+
+
+async def _connect(address: Address, settings: dict[str, str]) -> Connection:
+    return await asyncpg.connect(
+        address.dsn,
+        timeout=CONNECT_TIMEOUT.total_seconds(),
+        command_timeout=(STATEMENT_TIMEOUT + GRACE).total_seconds(),
+        server_settings=settings,
+    )
+
+
+def milliseconds(time: timedelta) -> int:
+    """Whole milliseconds."""
+    return time // timedelta(milliseconds=1)
+
+
+def is_lost(connection: Connection, error: BaseException) -> bool:
+    """Whether the error tells of a connection that is gone, so that what it was doing is not known."""
+    return isinstance(error, LOST) or (isinstance(error, DRIVER_ERRORS) and connection.is_closed())
+
+
+@contextmanager
+def errors_of(address: Address) -> Generator[None]:
+    """Says what the driver's errors mean, with the store's URL and what to do."""
+    try:
+        yield
+    except (*DRIVER_ERRORS, asyncio.TimeoutError) as error:
+        raise translate(error, address) from error
+
+
+def translate(error: BaseException, address: Address) -> Unavailable | Malformed:  # noqa: C901 - a table
+    """The error that a user gets for one of the driver's."""
+    where = address.shown
+    match error:
+        case asyncpg.exceptions.ClientConfigurationError():
+            return Malformed(f"{where} does not say where the database is: {error}")
+        case asyncpg.exceptions.InvalidCatalogNameError():
+            return Unavailable(f"{where}: {error}; make it with `createdb`, then run `diptych store migrate`.")
+        case asyncpg.exceptions.InvalidPasswordError() | asyncpg.exceptions.InvalidAuthorizationSpecificationError():
+            return Unavailable(f"{where} lets nobody in like this: {error}. Check user and password.")
+        case asyncpg.exceptions.UndefinedTableError() | asyncpg.exceptions.InvalidSchemaNameError():
+            return NotAStore(f"{where} lacks tables of a store: {error}. Run `diptych store migrate --store URL`.")
+        case asyncpg.exceptions.InsufficientPrivilegeError():
+            return Unavailable(f"{where}: {error}. Give this role what docs/postgres.md lists.")
+        case asyncpg.exceptions.TooManyConnectionsError():
+            return Unavailable(f"{where} takes no more connections: {error}; try again later.")
+        case asyncpg.exceptions.DiskFullError():
+            return Unavailable(f"{where} cannot grow: the disk is full. This was not kept; free some space.")
+        case asyncpg.exceptions.ReadOnlySQLTransactionError():
+            return Unavailable(f"{where} only reads: it is a standby, or was made read-only.")
+        case asyncpg.exceptions.QueryCanceledError():
+            seconds = STATEMENT_TIMEOUT.total_seconds()
+            return Unavailable(f"{where} gave up on a statement: {error} (a statement may take {seconds:g} s).")
+        case asyncio.TimeoutError():
+            return Unavailable(f"{where} does not answer; try again later.")
+        case _:
+            words = str(error) or type(error).__name__
+            return Unavailable(f"{where}: {words}")
+
+
+class Pool:
+    """Connections for statements that may be repeated: a read on a connection that was lost is read again on a new one.
+
+    `prepare` is called with each new connection.
+    """
+
+    def __init__(
+        self, address: Address, purpose: str, size: int, prepare: Callable[[Connection], Awaitable[None]] | None = None
+    ) -> None:
+        self._address = address
+        self._purpose = purpose
+        self._prepare = prepare
+        self._places = asyncio.Semaphore(size)
+        self._size = size
+        self._free: list[Connection] = []
+        self._closed = False
+
+    async def close(self) -> None:
+        """Closes every connection that is not in use; one that is, when it is given back."""
+        self._closed = True
+        while self._free:
+            await close(self._free.pop())
+
+    async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Does the work on a connection. It may be done twice. Raises Unavailable, and what the work raises."""
+        await self.acquire_place()
+        try:
+            with errors_of(self._address):
+                return await self._run(work)
+        finally:
+            self._places.release()
+
+    async def acquire_place(self) -> None:
+        """Waits for a place to be free. Raises Unavailable."""
+        if not self._places.locked():
+            await self._places.acquire()
+            return
+        try:
+            await asyncio.wait_for(self._places.acquire(), ACQUIRE_TIMEOUT.total_seconds())
+        except asyncio.TimeoutError:
+            seconds = ACQUIRE_TIMEOUT.total_seconds()
+            raise Unavailable(
+                f"All {self._size} connections to {self._address.shown} have been busy for {seconds:g} s."
+            ) from None
+
+    async def _run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        while self._free:
+            connection = self._free.pop()
+            try:
+                return await work(connection)
+            except BaseException as error:
+                if not is_lost(connection, error):
+                    raise
+                connection.terminate()
+            finally:
+                await self._give_back(connection)
+        connection = await connect(self._address, self._purpose)
+        try:
+            if self._prepare is not None:
+                await self._prepare(connection)
+            return await work(connection)
+        finally:
+            await self._give_back(connection)
+
+    async def _give_back(self, connection: Connection) -> None:
+        if self._closed:
+            await close(connection)
+        elif not connection.is_closed():
+            self._free.append(connection)
+
+
+async def close(connection: Connection) -> None:
+    """Closes a connection, politely if the server answers."""
+    try:
+        await connection.close(timeout=CONNECT_TIMEOUT.total_seconds())
+    except (*DRIVER_ERRORS, asyncio.TimeoutError):
+        connection.terminate()
