@@ -13,7 +13,7 @@ SUITABLE := import sys, ensurepip, sqlite3, ssl, venv; assert sys.version_info >
 # uv is needed to change the locks, not to use them.
 UV ?= uv
 LOCK = $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --extra http $(LOCKFLAGS)
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --extra http --extra postgres $(LOCKFLAGS)
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # The lock is complete, so nothing is resolved: asked for a package with an extra, older pips would take a newer release.

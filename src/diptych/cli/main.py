@@ -21,7 +21,7 @@ from diptych import (
     UnreadableEvent,
     __version__,
 )
-from diptych.cli import event_store, projection
+from diptych.cli import event_store, projection, store
 from diptych.cli.check import check
 from diptych.cli.demo import demo
 from diptych.cli.words import INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Stop, say
@@ -44,6 +44,10 @@ app.command(events)
 views = App(name="projection", help="See how the views stand.")
 views.command(projection.status)
 app.command(views)
+
+stores = App(name="store", help="Look after a store.")
+stores.command(store.migrate)
+app.command(stores)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

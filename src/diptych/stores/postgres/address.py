@@ -25,9 +25,18 @@ class Address(NamedTuple):
 
     def placed(self, sql: str) -> str:
         """The text of a `.sql` file with this store's schema in the place of the default one."""
-        return sql.replace(f"{DEFAULT_SCHEMA}.", f'"{self.schema}".').replace(
-            f"'{DEFAULT_SCHEMA}'", f"'{self.schema}'"
-        )
+        for text, here in (
+            (f"{DEFAULT_SCHEMA}.", f'"{self.schema}".'),
+            (f"'{DEFAULT_SCHEMA}'", f"'{self.schema}'"),
+            (f"SCHEMA {DEFAULT_SCHEMA}_views;", f'SCHEMA "{self.views_schema}";'),
+        ):
+            sql = sql.replace(text, here)
+        return sql
+
+    @property
+    def views_schema(self) -> str:
+        """The schema beside the log's where the rows of the views are."""
+        return f"{self.schema}_views"
 
     def statements(self, file: str) -> Mapping[str, str]:
         """The named statements of a `.sql` file of this package."""

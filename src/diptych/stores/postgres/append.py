@@ -33,9 +33,7 @@ def binds(group: Sequence[Append]) -> list[Any]:
     command_nos = [commands.setdefault(append.command_id, len(commands) + 1) for append in group]
     stream_nos = [streams.setdefault(append.stream, len(streams) + 1) for append in group]
     events = [
-        (number, nth, event)
-        for number, append in enumerate(group, 1)
-        for nth, event in enumerate(append.events, 1)
+        (number, nth, event) for number, append in enumerate(group, 1) for nth, event in enumerate(append.events, 1)
     ]
     return [
         command_nos,
@@ -57,6 +55,25 @@ def binds(group: Sequence[Append]) -> list[Any]:
     ]
 
 
+def binds_of_one(append: Append) -> list[Any] | None:
+    """The bind values of `append_one`, or None where the append is not as simple as that."""
+    if len(append.events) != 1 or isinstance(append.condition, NoneNewer):
+        return None
+    event = append.events[0]
+    return [
+        append.command_id,
+        append.fingerprint,
+        append.stream,
+        None if append.condition is None else append.condition.version,
+        append.metadata,
+        event.type,
+        event.schema,
+        event.event_id,
+        tags_text(event),
+        event.data,
+    ]
+
+
 def tags_text(event: NewEvent) -> str:
     """An event's tags as they are stored."""
     return msgspec.json.encode(event.tags).decode() if event.tags else NO_TAGS
@@ -75,9 +92,7 @@ def boundary_text(conditions: Iterable[tuple[int, NoneNewer]]) -> str:
 
 def _boundaries(group: Sequence[Append]) -> tuple[str | None, list[int], list[int], list[int], list[int]]:
     conditions = [
-        (number, append.condition)
-        for number, append in enumerate(group, 1)
-        if isinstance(append.condition, NoneNewer)
+        (number, append.condition) for number, append in enumerate(group, 1) if isinstance(append.condition, NoneNewer)
     ]
     if not conditions:
         return None, [], [], [], []
@@ -178,5 +193,3 @@ def refusal(append: Append, kind: int, position: int, version: int) -> DiptychEr
             return boundary_conflict(after, position)
         case _:
             raise AssertionError(f"kind {kind} without its condition")
-
-

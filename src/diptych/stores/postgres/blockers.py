@@ -11,7 +11,8 @@ from diptych.stores.postgres.connection import Pool
 
 async def held_up(address: Address, pool: Pool, waited: timedelta) -> Unavailable:
     """The error for an append that waited so long for the log's lock: it names whoever has it."""
-    words = f"The log at {address.shown} was locked for {waited.total_seconds():g} s; nothing was kept, try again later."
+    seconds = waited.total_seconds()
+    words = f"The log at {address.shown} was locked for {seconds:g} s; nothing was kept, try again later."
     sql = address.statements("log.sql")["blockers"]
     try:
         row = await pool.run(lambda connection: connection.fetchrow(sql))

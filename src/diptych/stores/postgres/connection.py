@@ -1,8 +1,8 @@
 """Connections to PostgreSQL: how they are opened, how long they may take, and what their errors mean to a user."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,7 +35,7 @@ READERS = 4
 
 LOST = (
     ConnectionError,
-    asyncio.TimeoutError,
+    TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.exceptions.AdminShutdownError,
     asyncpg.exceptions.CrashShutdownError,
@@ -92,7 +92,7 @@ def errors_of(address: Address) -> Generator[None]:
     """Says what the driver's errors mean, with the store's URL and what to do."""
     try:
         yield
-    except (*DRIVER_ERRORS, asyncio.TimeoutError) as error:
+    except DRIVER_ERRORS as error:
         raise translate(error, address) from error
 
 
@@ -119,7 +119,7 @@ def translate(error: BaseException, address: Address) -> Unavailable | Malformed
         case asyncpg.exceptions.QueryCanceledError():
             seconds = STATEMENT_TIMEOUT.total_seconds()
             return Unavailable(f"{where} gave up on a statement: {error} (a statement may take {seconds:g} s).")
-        case asyncio.TimeoutError():
+        case TimeoutError():
             return Unavailable(f"{where} does not answer; try again later.")
         case _:
             words = str(error) or type(error).__name__
@@ -127,19 +127,13 @@ def translate(error: BaseException, address: Address) -> Unavailable | Malformed
 
 
 class Pool:
-    """Connections for statements that may be repeated: a read on a connection that was lost is read again on a new one.
+    """Connections for work that may be done twice: where a connection was lost, it is done again on a new one."""
 
-    `prepare` is called with each new connection.
-    """
-
-    def __init__(
-        self, address: Address, purpose: str, size: int, prepare: Callable[[Connection], Awaitable[None]] | None = None
-    ) -> None:
+    def __init__(self, address: Address, purpose: str, size: int) -> None:
         self._address = address
         self._purpose = purpose
-        self._prepare = prepare
-        self._places = asyncio.Semaphore(size)
         self._size = size
+        self._places = asyncio.Semaphore(size)
         self._free: list[Connection] = []
         self._closed = False
 
@@ -150,50 +144,72 @@ class Pool:
             await close(self._free.pop())
 
     async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Does the work on a connection. It may be done twice. Raises Unavailable, and what the work raises."""
-        await self.acquire_place()
+        """Does the work on a connection. Raises Unavailable, and what the work raises."""
+        await self._take_place()
         try:
             with errors_of(self._address):
-                return await self._run(work)
+                connection, result = await self._done(work)
+            await self._give_back(connection)
+            return result
         finally:
             self._places.release()
 
-    async def acquire_place(self) -> None:
-        """Waits for a place to be free. Raises Unavailable."""
+    @asynccontextmanager
+    async def held(self, begin: Callable[[Connection], Awaitable[object]]) -> AsyncGenerator[Connection]:
+        """A connection for as long as the context lasts, on which `begin` was done. Raises Unavailable."""
+        await self._take_place()
+        try:
+            with errors_of(self._address):
+                connection, _ = await self._done(begin)
+            try:
+                yield connection
+            finally:
+                await self._give_back(connection)
+        finally:
+            self._places.release()
+
+    async def _take_place(self) -> None:
         if not self._places.locked():
             await self._places.acquire()
             return
+        seconds = ACQUIRE_TIMEOUT.total_seconds()
         try:
-            await asyncio.wait_for(self._places.acquire(), ACQUIRE_TIMEOUT.total_seconds())
-        except asyncio.TimeoutError:
-            seconds = ACQUIRE_TIMEOUT.total_seconds()
-            raise Unavailable(
-                f"All {self._size} connections to {self._address.shown} have been busy for {seconds:g} s."
-            ) from None
+            await asyncio.wait_for(self._places.acquire(), seconds)
+        except TimeoutError:
+            where = self._address.shown
+            raise Unavailable(f"All {self._size} connections to {where} have been busy for {seconds:g} s.") from None
 
-    async def _run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _done(self, work: Callable[[Connection], Awaitable[T]]) -> tuple[Connection, T]:
+        """A connection that the work was done on, and what it gave."""
         while self._free:
             connection = self._free.pop()
             try:
-                return await work(connection)
+                return connection, await work(connection)
             except BaseException as error:
-                if not is_lost(connection, error):
+                if not await self._drop_if_lost(connection, error):
                     raise
-                connection.terminate()
-            finally:
-                await self._give_back(connection)
         connection = await connect(self._address, self._purpose)
         try:
-            if self._prepare is not None:
-                await self._prepare(connection)
-            return await work(connection)
-        finally:
-            await self._give_back(connection)
+            return connection, await work(connection)
+        except BaseException as error:
+            await self._drop_if_lost(connection, error)
+            raise
+
+    async def _drop_if_lost(self, connection: Connection, error: BaseException) -> bool:
+        if is_lost(connection, error):
+            connection.terminate()
+            return True
+        await self._give_back(connection)
+        return False
 
     async def _give_back(self, connection: Connection) -> None:
-        if self._closed:
+        if connection.is_closed():
+            return
+        if connection.is_in_transaction():  # whoever began it was kept from ending it
+            connection.terminate()
+        elif self._closed:
             await close(connection)
-        elif not connection.is_closed():
+        else:
             self._free.append(connection)
 
 
@@ -201,5 +217,5 @@ async def close(connection: Connection) -> None:
     """Closes a connection, politely if the server answers."""
     try:
         await connection.close(timeout=CONNECT_TIMEOUT.total_seconds())
-    except (*DRIVER_ERRORS, asyncio.TimeoutError):
+    except DRIVER_ERRORS:
         connection.terminate()

@@ -1,20 +1,11 @@
--- How events are appended. Each call is one transaction: it takes the log's lock in a statement of its own, reads in the
--- next (a lock and a read in one statement share a snapshot from before the wait), judges, writes, and wakes followers.
+-- How events are appended. Each call is one transaction: it takes the log's lock in a statement of its own, and reads in
+-- the next, because a lock and a read in one statement share a snapshot from before the wait. Then it judges, writes,
+-- and wakes those who follow. `now` is microseconds since 1970, or NULL for the server's clock.
 --
 -- Positions follow the newest event's. There is no sequence, which would leave gaps, and no counter row, whose dead
--- versions would pile up under a long transaction of somebody else's.
-
--- purpose: takes the log's lock for this transaction, waiting so long at most, and makes the commit durable
-CREATE OR REPLACE FUNCTION diptych.take_turn(lock_timeout text) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM set_config('lock_timeout', lock_timeout, true);
-    IF current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') THEN
-        PERFORM set_config('synchronous_commit', 'on', true);
-    END IF;
-    PERFORM pg_advisory_xact_lock(1146115161, 'diptych.event'::regclass::oid::bigint::bit(32)::integer);
-END;
-$$;
+-- versions would pile up under somebody's long transaction.
+--
+-- Plans are kept for as long as a connection lives, so none may be made for an empty table: no sequential scans.
 
 -- purpose: the newest event after a position that has one of the types (any, if none is given) and all of the tags
 CREATE OR REPLACE FUNCTION diptych.newest(wanted_types text[], wanted_tags text[], after bigint) RETURNS bigint
@@ -47,10 +38,12 @@ $$;
 
 -- purpose: appends of a group, each judged against the log and against those before it in the group
 --
--- Appends are numbered from 1. `command_nos` and `stream_nos` number the different command ids and streams of the group.
--- `expected` is a stream's version, or NULL. `boundaries` is a JSON array of what must not be newer, or NULL: {"append",
--- "after", "types", "tags"}. `rival_*` name, for an append with a boundary, the earlier events of the group that are in
--- it: the append, the rival append, and the number of the event in that, from 1; `afters` have each rival's bound. Events come in order of their appends.
+-- Appends are numbered from 1. `command_nos` and `stream_nos` number the command ids and the streams of the group, of
+-- which each comes once. `expected` is a stream's version, or NULL. Events come in order of their appends.
+--
+-- `boundaries` is a JSON array of what must not be newer, or NULL: {"append", "after", "types", "tags"}. The rivals of an
+-- append are the events in its boundary that come before it in the group, in its order: the number of the append, of the
+-- rival append and of the event in that, and the position after which it counts.
 --
 -- Each append's answer is its kind, with two numbers:
 --   0  kept: the position before its first event, the stream's version before it
@@ -62,7 +55,8 @@ CREATE OR REPLACE FUNCTION diptych.append_group(
     command_nos integer[], command_ids text[], fingerprints bytea[], stream_nos integer[], streams text[],
     expected bigint[], counts integer[], metadata bytea[],
     boundaries text, rival_of integer[], rivals integer[], rival_nths integer[], afters bigint[],
-    event_appends integer[], nths integer[], types text[], schemas integer[], event_ids bytea[], tags text[], datas bytea[],
+    event_appends integer[], nths integer[], types text[], schemas integer[], event_ids bytea[], tags text[],
+    datas bytea[],
     OUT kinds integer[], OUT positions bigint[], OUT versions bigint[]
 ) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
@@ -78,25 +72,32 @@ DECLARE
     command  integer;
     stream   integer;
 BEGIN
-    PERFORM diptych.take_turn(lock_timeout);
-    SELECT event.position, event.recorded_at INTO head, at FROM diptych.event ORDER BY event.position DESC LIMIT 1;
-    head := coalesce(head, 0);
+    PERFORM set_config('lock_timeout', lock_timeout, true),
+        CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')
+            THEN set_config('synchronous_commit', 'on', true) END,
+        pg_advisory_xact_lock(1146115161, 'diptych.event'::regclass::oid::bigint::bit(32)::integer);
+    SELECT coalesce(max(last.position), 0), greatest(
+            max(last.recorded_at), coalesce(now, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+        ),
+        ARRAY(
+            SELECT (SELECT true FROM diptych.ledger WHERE ledger.command_id = wanted.id)
+            FROM unnest(command_ids) AS wanted (id)
+        ),
+        ARRAY(
+            SELECT coalesce((
+                SELECT event.version FROM diptych.event WHERE event.stream = wanted.name
+                ORDER BY event.version DESC LIMIT 1
+            ), 0) FROM unnest(streams) AS wanted (name)
+        ),
+        array_fill(0, ARRAY[number]), array_fill(0::bigint, ARRAY[number]), array_fill(0::bigint, ARRAY[number])
+    INTO head, at, accepted, found, kinds, positions, versions
+    FROM (SELECT event.position, event.recorded_at FROM diptych.event ORDER BY event.position DESC LIMIT 1) AS last;
     began := head;
-    at := greatest(at, now, CASE WHEN now IS NULL THEN (extract(epoch FROM clock_timestamp()) * 1000000)::bigint END);
-    SELECT array_agg(EXISTS (SELECT FROM diptych.ledger WHERE ledger.command_id = wanted.id) ORDER BY wanted.number)
-    INTO accepted FROM unnest(command_ids) WITH ORDINALITY AS wanted (id, number);
-    SELECT array_agg(
-        coalesce((
-            SELECT event.version FROM diptych.event WHERE event.stream = wanted.name ORDER BY event.version DESC LIMIT 1
-        ), 0) ORDER BY wanted.number
-    ) INTO found FROM unnest(streams) WITH ORDINALITY AS wanted (name, number);
-    kinds := array_fill(0, ARRAY[number]);
-    positions := array_fill(0::bigint, ARRAY[number]);
-    versions := array_fill(0::bigint, ARRAY[number]);
     IF boundaries IS NOT NULL THEN
         newest := array_fill(NULL::bigint, ARRAY[number]);
         FOR boundary IN
-            SELECT * FROM jsonb_to_recordset(boundaries::jsonb) AS b (append integer, after bigint, types text[], tags text[])
+            SELECT * FROM jsonb_to_recordset(boundaries::jsonb)
+                AS wanted (append integer, after bigint, types text[], tags text[])
         LOOP
             newest[boundary.append] := greatest(
                 newest[boundary.append], diptych.newest(boundary.types, boundary.tags, boundary.after)
@@ -154,5 +155,52 @@ BEGIN
         WHERE kinds[added.append] = 0 AND added.tags <> '[]';
     END IF;
     PERFORM pg_notify('diptych', 'log ' || head);
+END;
+$$;
+
+-- purpose: the append of a group of one, with one event and without a boundary; it answers as append_group does
+CREATE OR REPLACE FUNCTION diptych.append_one(
+    lock_timeout text, now bigint,
+    command_id text, fingerprint bytea, stream text, expected bigint, metadata bytea,
+    type text, schema integer, event_id bytea, tags text, data bytea,
+    OUT kind integer, OUT "position" bigint, OUT version bigint
+) LANGUAGE plpgsql SET enable_seqscan = off AS $$
+#variable_conflict use_variable
+DECLARE
+    at       bigint;
+    accepted boolean;
+BEGIN
+    PERFORM set_config('lock_timeout', lock_timeout, true),
+        CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')
+            THEN set_config('synchronous_commit', 'on', true) END,
+        pg_advisory_xact_lock(1146115161, 'diptych.event'::regclass::oid::bigint::bit(32)::integer);
+    SELECT coalesce(max(last.position), 0), greatest(
+            max(last.recorded_at), coalesce(now, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+        ),
+        coalesce((
+            SELECT event.version FROM diptych.event WHERE event.stream = append_one.stream
+            ORDER BY event.version DESC LIMIT 1
+        ), 0),
+        (SELECT true FROM diptych.ledger WHERE ledger.command_id = append_one.command_id)
+    INTO position, at, version, accepted
+    FROM (SELECT event.position, event.recorded_at FROM diptych.event ORDER BY event.position DESC LIMIT 1) AS last;
+    IF accepted THEN
+        kind := 1;
+        RETURN;
+    ELSIF expected <> version THEN
+        kind := 2;
+        RETURN;
+    END IF;
+    INSERT INTO diptych.ledger (position, version, recorded_at, events, command_id, stream, fingerprint)
+    VALUES (position + 1, version + 1, at, 1, command_id, stream, fingerprint);
+    INSERT INTO diptych.event (position, version, recorded_at, schema, stream, type, event_id, tags, data, metadata)
+    VALUES (position + 1, version + 1, at, schema, stream, type, event_id, tags, data, metadata);
+    IF tags <> '[]' THEN
+        INSERT INTO diptych.event_tag (tag, position, type)
+        SELECT DISTINCT tag.name, append_one.position + 1, append_one.type
+        FROM json_array_elements_text(tags::json) AS tag (name);
+    END IF;
+    PERFORM pg_notify('diptych', 'log ' || (position + 1));
+    kind := 0;
 END;
 $$;

@@ -7,11 +7,9 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
-
 from diptych.errors import DiptychError
 from diptych.stores.postgres.address import Address
-from diptych.stores.postgres.connection import DRIVER_ERRORS, Connection, Pool, close, connect
+from diptych.stores.postgres.connection import DRIVER_ERRORS, Pool, close, connect
 
 POLL = timedelta(milliseconds=20)
 """How often those who wait look for themselves while nothing proves that notifications arrive."""
@@ -58,7 +56,7 @@ class Listener:
             try:
                 await self._listen()
                 pause = RETRY_FIRST
-            except (DiptychError, *DRIVER_ERRORS, asyncio.TimeoutError):
+            except (DiptychError, *DRIVER_ERRORS):
                 self._hearing = False
             await asyncio.sleep(pause.total_seconds())
             pause = min(pause * 2, RETRY_MOST)
@@ -83,7 +81,7 @@ class Listener:
             await connection.add_listener(self._address.schema, hear)
             sql = self._address.statements("log.sql")["notify"]
             await self._pool.run(lambda other: other.execute(sql, probe))
-            with suppress(asyncio.TimeoutError):
+            with suppress(TimeoutError):
                 await asyncio.wait_for(proven.wait(), PROBE_TIMEOUT.total_seconds())
                 self._hearing = True
             await gone.wait()

@@ -1,4 +1,4 @@
-"""The event log on PostgreSQL: one call for a group of appends, readers that wait for nobody, followers that are told."""
+"""The event log on PostgreSQL: one call for a group of appends, readers that never wait, followers that are told."""
 
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -12,7 +12,6 @@ from diptych.errors import DiptychError, OutcomeUnknown, Unavailable
 from diptych.log import (
     BEGINNING,
     PAGE_EVENTS,
-    UNOBSERVED,
     Anchor,
     Append,
     Bell,
@@ -30,14 +29,13 @@ from diptych.log import (
     StreamEvents,
 )
 from diptych.stores.postgres.address import Address
-from diptych.stores.postgres.append import accepted_before, answers, binds
+from diptych.stores.postgres.append import accepted_before, answers, binds, binds_of_one
 from diptych.stores.postgres.blockers import held_up
 from diptych.stores.postgres.connection import (
     DRIVER_ERRORS,
     READERS,
     Connection,
     Pool,
-    errors_of,
     milliseconds,
     translate,
 )
@@ -121,10 +119,8 @@ class PostgresLog:
             return error
 
     async def _commit_group(self, group: Sequence[Append]) -> Answers:
-        now = None if self._clock is None else self._clock()
-        values = [str(milliseconds(LOCK_TIMEOUT)), now, *binds(group)]
         try:
-            found: Any = await self._writer.fetch(self._sql["append_group"], values)
+            found = await self._call(group)
         except Undecided as error:
             return [OutcomeUnknown(append.command_id, str(error)) for append in group]
         except asyncpg.exceptions.LockNotAvailableError as error:
@@ -138,6 +134,14 @@ class PostgresLog:
         if (head := max([one.position for one in said if isinstance(one, Outcome)], default=0)) > self._bell.position:
             self._bell.ring(head)
         return said
+
+    async def _call(self, group: Sequence[Append]) -> Any:
+        """For each append its kind and two numbers, in three arrays."""
+        around = [str(milliseconds(LOCK_TIMEOUT)), None if self._clock is None else self._clock()]
+        if len(group) == 1 and (values := binds_of_one(group[0])) is not None:
+            one = await self._writer.fetch(self._sql["append_one"], [*around, *values])
+            return [[number] for number in one]
+        return await self._writer.fetch(self._sql["append_group"], [*around, *binds(group)])
 
     # Reading
 
@@ -206,9 +210,7 @@ class PostgresLog:
 
     async def _outcomes(self, command_ids: Sequence[str]) -> dict[str, Outcome]:
         rows = await self._fetch("outcomes", command_ids)
-        return {
-            row[0]: Outcome(row[0], row[1], row[2], row[3], row[4], tuple(row["types"] or ())) for row in rows
-        }
+        return {row[0]: Outcome(row[0], row[1], row[2], row[3], row[4], tuple(row["types"] or ())) for row in rows}
 
     async def _fetch(self, statement: str, *values: object) -> Rows:
         return await self._pool.run(lambda connection: connection.fetch(self._sql[statement], *values))

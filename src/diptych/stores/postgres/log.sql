@@ -10,6 +10,10 @@ SELECT log_id FROM diptych.log;
 SELECT kinds, positions, versions
 FROM diptych.append_group($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22);
 
+-- name: append_one
+-- purpose: the append of a group of one, with one event and without a boundary
+SELECT kind, position, version FROM diptych.append_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+
 -- name: head
 -- purpose: the newest event
 SELECT position, event_id, recorded_at FROM diptych.event ORDER BY position DESC LIMIT 1;
@@ -103,18 +107,13 @@ WHERE pg_locks.granted AND pg_locks.database = (SELECT oid FROM pg_database WHER
 ORDER BY activity.xact_start NULLS LAST LIMIT 1;
 
 -- name: myself
--- purpose: which session this is
-SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid();
+-- purpose: which session this is, and whether each of its statements sees what was committed before it
+SELECT pid, backend_start, current_setting('transaction_isolation') = 'read committed' AS fresh FROM pg_stat_activity WHERE pid = pg_backend_pid();
 
 -- name: end_session
--- purpose: end a session that was lost and may still be at work, if it is still the same one
--- binds: pid, backend_start
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2;
-
--- name: session_is_there
--- purpose: whether a session is still there
--- binds: pid, backend_start
-SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2);
+-- purpose: end a session that was lost and may still be at work, if it is still the same one, and wait for its end
+-- binds: pid, backend_start, milliseconds
+SELECT pg_terminate_backend(pid, $3) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2;
 
 -- name: notify
 -- purpose: a word to every listener

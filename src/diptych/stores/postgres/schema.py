@@ -1,4 +1,4 @@
-"""The store's tables: numbered migrations, the check that they are the ones this version knows, and who may make them."""
+"""The store's tables: numbered migrations, and the check that they are the ones that this version knows."""
 
 import re
 from collections.abc import Sequence
@@ -12,6 +12,11 @@ from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.connection import Connection, close, connect, errors_of
 
 _PACKAGE = "diptych.stores.postgres"
+_TAKEN = (
+    asyncpg.exceptions.DuplicateTableError,
+    asyncpg.exceptions.DuplicateObjectError,
+    asyncpg.exceptions.DuplicateSchemaError,
+)
 _NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
 
@@ -98,7 +103,7 @@ async def _migrate(connection: Connection, address: Address) -> list[Migration]:
                     migration.number,
                     migration.name,
                 )
-        except (asyncpg.exceptions.DuplicateTableError, asyncpg.exceptions.DuplicateObjectError) as error:
+        except _TAKEN as error:
             raise NotAStore(
                 f"The schema {address.schema!r} of {address.shown} holds something else ({error}); "
                 "choose another one with ?schema= in the URL."

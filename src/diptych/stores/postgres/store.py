@@ -7,6 +7,7 @@ from diptych.log import UNOBSERVED, Bell, LogObserver
 from diptych.stores.postgres.address import address_of
 from diptych.stores.postgres.log import PostgresLog
 from diptych.stores.postgres.schema import migrate
+from diptych.stores.postgres.views import PostgresViews, ViewBells
 
 
 class PostgresStore:
@@ -19,6 +20,7 @@ class PostgresStore:
         self.address = address_of(url)
         self._clock = clock
         self._bell = Bell()
+        self._view_bells = ViewBells()
 
     def must_exist(self) -> None:
         """Opening makes nothing here, and says itself what is missing."""
@@ -35,3 +37,12 @@ class PostgresStore:
             yield log
         finally:
             await log.close()
+
+    @asynccontextmanager
+    async def views(self) -> AsyncGenerator[PostgresViews]:
+        views = PostgresViews(self.address, self._view_bells)
+        try:
+            await views.begin()
+            yield views
+        finally:
+            await views.close()

@@ -7,6 +7,7 @@ judged again if it was not. The session that was lost is ended before, so that i
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -15,24 +16,27 @@ import asyncpg
 from diptych.errors import DiptychError, Unavailable
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.connection import (
-    DRIVER_ERRORS,
     Connection,
     close,
     connect,
     errors_of,
     is_lost,
+    milliseconds,
 )
 from diptych.stores.postgres.schema import check_schema
 
 RESOLVE_TIMEOUT = timedelta(seconds=20)
 """How long it is tried to find out what became of an append whose connection died."""
 
+END_TIMEOUT = timedelta(seconds=2)
+"""How long a lost session may take to end."""
+
 RETRY_FIRST = timedelta(milliseconds=20)
 RETRY_MOST = timedelta(seconds=1)
 
 
-class LostSession(NamedTuple):
-    """A session whose connection is gone, as the server knows it."""
+class Session(NamedTuple):
+    """A connection as the server knows it."""
 
     pid: int
     began: datetime
@@ -43,13 +47,13 @@ class Undecided(Exception):
 
 
 class Writer:
-    """Sends one statement at a time, and sends it again where its connection dies: it has to be one that may come twice."""
+    """Sends one statement at a time, and once more where its connection dies: it has to be one that may come twice."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
         self._sql = address.statements("log.sql")
         self._connection: Connection | None = None
-        self._session: LostSession | None = None
+        self._session: Session | None = None
 
     async def close(self) -> None:
         """Closes the connection."""
@@ -97,26 +101,32 @@ class Writer:
             return self._connection
         connection = await connect(self._address, "writer")
         try:
-            with errors_of(self._address):
-                await check_schema(connection, self._address)
-                row = await connection.fetchrow(self._sql["myself"])
+            self._session = await self._known(connection)
         except BaseException:  # whatever it was, the connection is not left open
             connection.terminate()
             raise
-        self._session = None if row is None else LostSession(*row)
         self._connection = connection
         return connection
 
-    async def _end(self, connection: Connection, lost: LostSession) -> None:
-        """Ends the lost session and waits until it is gone. One that may not be ended is left alone: nothing it keeps
-        can be kept twice.
+    async def _known(self, connection: Connection) -> Session:
+        """What the server calls the session. Raises NotAStore, and Unavailable where it must not append."""
+        with errors_of(self._address):
+            await check_schema(connection, self._address)
+            pid, began, fresh = await _row(connection, self._sql["myself"], ())
+        if not fresh:
+            raise Unavailable(
+                f"{self._address.shown} has another default_transaction_isolation for this role than 'read committed', "
+                "which a log is appended in; set it with ALTER ROLE."
+            )
+        return Session(pid, began)
+
+    async def _end(self, connection: Connection, lost: Session) -> None:
+        """Ends the lost session, and waits until it is gone.
+
+        One that may not be ended is left alone: it can keep nothing twice.
         """
-        try:
-            await connection.execute(self._sql["end_session"], *lost)
-            while await connection.fetchval(self._sql["session_is_there"], *lost):
-                await asyncio.sleep(RETRY_FIRST.total_seconds())
-        except asyncpg.exceptions.InsufficientPrivilegeError:
-            return
+        with suppress(asyncpg.exceptions.InsufficientPrivilegeError):
+            await connection.fetchval(self._sql["end_session"], *lost, milliseconds(END_TIMEOUT))
 
 
 async def _row(connection: Connection, sql: str, binds: Sequence[Any]) -> asyncpg.Record:
