@@ -42,7 +42,7 @@ class Server:
     def __init__(self, programs: Path, folder: Path) -> None:
         self.programs = programs
         self.folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[Any] | None = None
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
@@ -72,7 +72,7 @@ class Server:
     def start(self) -> None:
         """Starts it and waits until it takes connections."""
         with (self.folder / "server.log").open("ab") as output:
-            process: subprocess.Popen[bytes] = subprocess.Popen(
+            process: subprocess.Popen[Any] = subprocess.Popen(
                 [self.programs / "postgres", "-D", self.folder / "data"],
                 stdout=output,
                 stderr=output,

@@ -9,9 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from diptych import Conflict, OutcomeUnknown, Unavailable
+from diptych import OutcomeUnknown, Unavailable
 from diptych.log import Outcome, StreamAt
-from diptych.stores.postgres import PostgresStore, listener, writer
+from diptych.stores.postgres import PostgresStore, connection, listener, writer
 from diptych.stores.postgres.log import PostgresLog
 from tests.conftest import RELEASES, new_store, programs_of
 from tests.faults.postgres_tools import Proxy, check_tables, kill, opened
@@ -26,9 +26,13 @@ def own_postgres() -> Iterator[Server]:
         yield server
 
 
+@pytest.mark.parametrize("way", ["the connection breaks", "there is only silence"])
 async def test_16_a_reply_that_is_lost_is_asked_for_again_and_the_append_is_kept_once(
-    postgres: Server, postgres_url: str
+    postgres: Server, postgres_url: str, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if way == "there is only silence":
+        monkeypatch.setattr(connection, "STATEMENT_TIMEOUT", timedelta(milliseconds=500))
+        monkeypatch.setattr(connection, "GRACE", timedelta(milliseconds=500))
     proxy = Proxy(postgres.folder)
     async with proxy.serving() as folder:
         behind = postgres_url.replace(str(postgres.folder), str(folder))
@@ -40,7 +44,9 @@ async def test_16_a_reply_that_is_lost_is_asked_for_again_and_the_append_is_kept
             waiting = [asyncio.create_task(log.append(each)) for each in group]
             await asyncio.wait_for(proxy.swallowed.wait(), 10)
             await until(lambda: has(witness, 8))  # it is kept, and the client does not know
-            proxy.cut()
+            if way == "the connection breaks":
+                proxy.cut()
+            proxy.mute = False
             outcomes = await asyncio.gather(*waiting)
             assert outcomes[0] == await witness.outcome("once")
             assert sorted(outcome.position for outcome in outcomes) == list(range(3, 9))
@@ -200,14 +206,3 @@ async def test_a_store_that_cannot_be_reached_says_where_and_without_the_passwor
             pass
     assert "postgresql://ann:***@127.0.0.1:1/shop" in str(raised.value)
     assert "secret" not in str(raised.value)
-
-
-async def test_racers_in_one_group_and_in_others_lose_with_a_conflict(postgres_url: str) -> None:
-    async with opened(postgres_url) as one, opened(postgres_url) as other:
-        for version in range(20):
-            results = await asyncio.gather(
-                *[log.append(new_append("s-1", condition=StreamAt(version))) for log in (one, other) * 4],
-                return_exceptions=True,
-            )
-            assert sum(isinstance(result, Outcome) for result in results) == 1
-            assert sum(isinstance(result, Conflict) for result in results) == 7
