@@ -51,9 +51,10 @@ class BoundedContext:
     async def open(
         self, url: str, *, projectors: bool = True, observer: LogObserver = UNOBSERVED
     ) -> AsyncGenerator[App]:
-        """The context on a store: `sqlite:///shop.db`, or `memory://` for a trial. Its projections run meanwhile.
+        """The context on a store: `sqlite:///shop.db`, `postgresql://host/shop`, or `memory://` for a trial.
 
-        Without `projectors` they run elsewhere, or nowhere. `observer` hears of the log's commits.
+        Its projections run meanwhile; without `projectors` they run elsewhere, or nowhere. `observer` hears of the
+        log's commits.
 
         Raises Malformed (no such kind of store), Unavailable (it cannot be reached), NotAStore (something else is
         there).

@@ -12,7 +12,7 @@ from diptych.cli.places import existing_store
 from diptych.cli.target import context_at
 from diptych.cli.words import DONE, NO, say
 from diptych.log import EventCatalogue
-from diptych.stores import Store
+from diptych.stores import Store, without_password
 
 
 class AggregateOf(msgspec.Struct, frozen=True):
@@ -132,7 +132,7 @@ async def stored_in(store: Store, url: str, catalogue: EventCatalogue) -> Stored
                     found.events += 1
             position = page.upto.position
             await asyncio.sleep(0)  # Ctrl-C comes in between
-    return Stored(url, end, list(unreadable.values()))
+    return Stored(without_password(url), end, list(unreadable.values()))
 
 
 def described(found: Inventory) -> list[str]:

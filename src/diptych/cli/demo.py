@@ -12,6 +12,7 @@ from urllib.parse import quote
 from cyclopts import Parameter
 
 from diptych.cli.words import DONE, INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Stop
+from diptych.stores import without_password
 
 if TYPE_CHECKING:
     from diptych.demo.load import Tally
@@ -52,7 +53,7 @@ def demo(
         invoices = read(data, progress)
         reading = perf_counter() - began
         url = temporary_store() if store is None else store
-        progress.note(f"Store: {url}")
+        progress.note(f"Store: {without_password(url)}")
         findings = loaded(url, invoices, progress, reading, again(data, url))
     if json:
         from diptych.demo.report import as_json  # noqa: PLC0415
@@ -95,7 +96,7 @@ def temporary_store() -> str:
 
 def again(data: Path | None, url: str) -> str:
     """The command line that loads the same file into the same store."""
-    words = ["diptych", "demo", *(() if data is None else ("--data", str(data))), "--store", url]
+    words = ["diptych", "demo", *(() if data is None else ("--data", str(data))), "--store", without_password(url)]
     return shlex.join(words)
 
 
@@ -128,4 +129,4 @@ def closing(data: Path | None, url: str) -> list[str]:
     words = [source] if data is None else []
     if url.startswith("memory:"):
         return [*words, f"Store  {url}, which is gone by now; --store sqlite:///shop.db keeps one"]
-    return [*words, f"Store  {url}", f"Again  {again(data, url)}"]
+    return [*words, f"Store  {without_password(url)}", f"Again  {again(data, url)}"]

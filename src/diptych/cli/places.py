@@ -2,7 +2,7 @@
 
 from diptych import Unavailable
 from diptych.cli.words import UNREACHABLE, WRONG_USE, Stop
-from diptych.stores import Store, store_at
+from diptych.stores import Store, store_at, without_password
 
 
 def store_url(url: str | None) -> str:
@@ -20,5 +20,5 @@ def existing_store(url: str | None) -> Store:
         store.must_exist()
     except Unavailable as error:
         hint = "Check --store; a store is made when a context is first opened on it."
-        raise Stop(f"no store to look into at {url}: {error} {hint}", UNREACHABLE) from None
+        raise Stop(f"no store to look into at {without_password(url)}: {error} {hint}", UNREACHABLE) from None
     return store

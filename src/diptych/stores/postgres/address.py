@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from diptych.errors import Malformed
 from diptych.stores.sql import load_statements
+from diptych.stores.urls import with_query, without_password
 
 DEFAULT_SCHEMA = "diptych"
 """The schema that the `.sql` files name, and that a store is in unless its URL has `?schema=`."""
@@ -59,14 +60,4 @@ def address_of(url: str) -> Address:
     if not _SCHEMA.fullmatch(schema):
         raise Malformed(f"{schema!r} is no schema for a store: say up to 40 of a-z, 0-9 and _, without pg_ in front")
     driver = urlencode([(name, value) for name, value in options if name != "schema"])
-    return Address(urlunsplit(parts._replace(query=driver, fragment="")), schema, without_password(url))
-
-
-def without_password(url: str) -> str:
-    """The URL as it may be shown and kept in logs."""
-    parts = urlsplit(url)
-    account, at, host = parts.netloc.rpartition("@")
-    user, colon, _ = account.partition(":")
-    options = [(name, "***" if name in ("password", "passfile") else value) for name, value in parse_qsl(parts.query)]
-    netloc = f"{user}{':***' if colon else ''}{at}{host}"
-    return urlunsplit(parts._replace(netloc=netloc, query=urlencode(options, safe="/*")))
+    return Address(with_query(parts, driver), schema, without_password(url))

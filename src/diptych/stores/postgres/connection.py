@@ -66,6 +66,8 @@ async def connect(address: Address, purpose: str) -> Connection:
             if "startup parameter" not in str(error):
                 raise
             return await _connect(address, {"application_name": settings["application_name"]})
+        except ValueError as error:  # the driver's parser has more than one kind of it
+            raise Malformed(f"{address.shown} does not say where the database is: {error}") from error
 
 
 async def _connect(address: Address, settings: dict[str, str]) -> Connection:
@@ -96,12 +98,10 @@ def errors_of(address: Address) -> Generator[None]:
         raise translate(error, address) from error
 
 
-def translate(error: BaseException, address: Address) -> Unavailable | Malformed:  # noqa: C901 - a table
+def translate(error: BaseException, address: Address) -> Unavailable:
     """The error that a user gets for one of the driver's."""
     where = address.shown
     match error:
-        case asyncpg.exceptions.ClientConfigurationError():
-            return Malformed(f"{where} does not say where the database is: {error}")
         case asyncpg.exceptions.InvalidCatalogNameError():
             return Unavailable(f"{where}: {error}; make it with `createdb`, then run `diptych store migrate`.")
         case asyncpg.exceptions.InvalidPasswordError() | asyncpg.exceptions.InvalidAuthorizationSpecificationError():

@@ -37,7 +37,11 @@ _WRONG_SQL = (
     TypeError,
     OverflowError,
 )
-_FORBIDDEN = (asyncpg.exceptions.ReadOnlySQLTransactionError, asyncpg.exceptions.InsufficientPrivilegeError)
+_FORBIDDEN = (
+    asyncpg.exceptions.ReadOnlySQLTransactionError,
+    asyncpg.exceptions.ActiveSQLTransactionError,
+    asyncpg.exceptions.InsufficientPrivilegeError,
+)
 
 
 class ViewReaders:
@@ -120,11 +124,13 @@ class PostgresSnapshot:
 
         async def work(connection: Connection) -> tuple[list[str], list[asyncpg.Record]]:
             path = f"{quoted(self._address.views_schema)}, pg_catalog"
-            async with connection.transaction():  # a savepoint: SQL that fails does not end the snapshot
-                await connection.execute(f"SET LOCAL search_path = {path}")
+            await connection.execute(f"SAVEPOINT free_sql; SET LOCAL search_path = {path}")
+            try:
                 prepared = await connection.prepare(query)
                 names = [attribute.name for attribute in prepared.get_attributes()]
                 return names, await prepared.fetch(*values)
+            finally:  # SQL that fails does not end the snapshot
+                await connection.execute("ROLLBACK TO free_sql")
 
         try:
             names, rows = await self._in_turn(work)
