@@ -4,6 +4,7 @@ import time
 from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
@@ -14,9 +15,9 @@ from diptych.log import BEGINNING, Anchor, Bell
 from diptych.messages import View
 from diptych.read import Checkpoint, Failure, Key, Snapshot, Superseded, ViewShape
 from diptych.stores.postgres.address import Address
-from diptych.stores.postgres.connection import Connection, Pool
+from diptych.stores.postgres.connection import Connection, Pool, milliseconds
 from diptych.stores.postgres.listener import Listener
-from diptych.stores.postgres.rows import RowTable
+from diptych.stores.postgres.rows import RowTable, short
 from diptych.stores.postgres.schema import check_schema
 from diptych.stores.postgres.snapshot import ViewReaders, as_checkpoint, find_rows
 
@@ -29,7 +30,11 @@ READERS = 8
 """Snapshots that one opening may hold at a time; further queries wait for one of them."""
 
 LOCK_TIMEOUT = timedelta(seconds=5)
-"""How long a view that begins anew waits for those who read its former filling."""
+"""How long a view that begins anew waits for its turn, and for SQL on its former filling."""
+
+
+DROP_TIMEOUT = timedelta(milliseconds=100)
+"""How long a former filling waits for those who read it before it is left where it is."""
 
 
 class ViewBells:
@@ -79,7 +84,7 @@ class PostgresViews:
             if (checkpoint := await self._ready(connection, shape, log_id)) is not None:
                 return checkpoint, None
             async with connection.transaction():
-                await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT // timedelta(milliseconds=1)}")
+                await connection.execute(f"SET LOCAL lock_timeout = {milliseconds(LOCK_TIMEOUT)}")
                 await connection.fetchval(self._sql["take_turn"], shape.name)
                 if (checkpoint := await self._ready(connection, shape, log_id)) is not None:
                     return checkpoint, None
@@ -105,16 +110,20 @@ class PostgresViews:
         await connection.execute(self._sql["begin_view"], shape.name, shape.fingerprint, former + 1, log_id)
         return Checkpoint(log_id, BEGINNING, former + 1), former
 
-    async def _drop(self, shape: ViewShape[Any], epoch: int) -> None:
-        """Drops a former filling. Where somebody still reads it, it stays, and is of no use to anybody."""
+    async def _drop(self, shape: ViewShape[Any], last: int) -> None:
+        """Drops all former fillings. One that somebody still reads stays until the view begins anew the next time."""
+        schema, prefix = self._address.views_schema, f"{short(shape.name)}_"
+        names = await self._writers.run(lambda connection: connection.fetch(self._sql["fillings"], schema, prefix))
+        epochs = [name.removeprefix(prefix) for (name,) in names]
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: Connection, epoch: int) -> None:
             async with connection.transaction():
-                await connection.execute("SET LOCAL lock_timeout = 100")
+                await connection.execute(f"SET LOCAL lock_timeout = {milliseconds(DROP_TIMEOUT)}")
                 await connection.execute(self._table(shape, epoch).drop())
 
-        with suppress(Unavailable):
-            await self._writers.run(work)
+        for epoch in [int(epoch) for epoch in epochs if epoch.isdigit() and int(epoch) <= last]:
+            with suppress(Unavailable):
+                await self._writers.run(partial(work, epoch=epoch))
 
     async def load(self, shape: ViewShape[V], keys: Collection[Key]) -> dict[Key, V]:
         async def work(connection: Connection) -> dict[Key, V]:

@@ -11,6 +11,11 @@ SELECT fingerprint, epoch, log_id, position, event_id, failure FROM diptych.view
 -- binds: name
 SELECT pg_advisory_xact_lock(1146115158, hashtext('diptych' || ' ' || $1));
 
+-- name: fillings
+-- purpose: the tables of a view's fillings, and perhaps others whose names begin so
+-- binds: schema of the views, beginning of the name
+SELECT tablename FROM pg_tables WHERE schemaname = $1 AND starts_with(tablename, $2);
+
 -- name: begin_view
 -- purpose: a view that is filled from the log's beginning
 -- binds: name, fingerprint, epoch, log_id
