@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,8 @@ def releases() -> dict[str, Path]:
 class Server:
     """A server that the tests may kill. PostgreSQL refuses to be run by root, so for root it is run by nobody."""
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, settings: Mapping[str, str]) -> None:
+        self._settings = {**SETTINGS, **settings}
         self.programs = programs
         self.folder = folder
         self._process: subprocess.Popen[Any] | None = None
@@ -66,7 +67,7 @@ class Server:
             **self._user,
         )
         with (self.folder / "data" / "postgresql.conf").open("a", encoding="utf-8") as file:
-            file.writelines(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
+            file.writelines(f"{name} = '{value}'\n" for name, value in self._settings.items())
             file.write(f"unix_socket_directories = '{self.folder}'\n")
 
     def start(self) -> None:
@@ -107,10 +108,10 @@ class Server:
 
 
 @contextmanager
-def running(programs: Path) -> Iterator[Server]:
-    """A new server, which is gone with its files afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="diptych-pg-"))  # a socket's path has to be short
-    server = Server(programs, folder)
+def running(programs: Path, within: Path | None = None, **settings: str) -> Iterator[Server]:
+    """A new server, which is gone with its files afterwards. `within` is a folder; its path has to be short."""
+    folder = Path(tempfile.mkdtemp(prefix="diptych-pg-", dir=within))
+    server = Server(programs, folder, settings)
     try:
         server.make()
         server.start()
