@@ -7,11 +7,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import append, catch_up, execute, http, lag, load, machine, report, start
+from bench import append, append_postgres, catch_up, execute, http, lag, load, machine, report, start
 from bench.harness import Bench, Line, Settings, run
 
 BENCHES: tuple[Bench, ...] = (
     *append.BENCHES,
+    *append_postgres.BENCHES,
     *execute.BENCHES,
     *catch_up.BENCHES,
     *load.BENCHES,

@@ -32,15 +32,21 @@ async def test_an_address_without_a_scheme_is_malformed_and_the_right_form_is_sh
 
 
 @pytest.mark.parametrize(
-    ("url", "nearest"), [("sqlit:///x.db", "sqlite"), ("sqlite3:///x.db", "sqlite"), ("memry://", "memory")]
+    ("url", "nearest"),
+    [
+        ("sqlit:///x.db", "sqlite"),
+        ("sqlite3:///x.db", "sqlite"),
+        ("memry://", "memory"),
+        ("postgres://h/x", "postgresql"),
+    ],
 )
 async def test_an_unknown_scheme_is_malformed_and_the_nearest_is_named(url: str, nearest: str) -> None:
     assert f"did you mean '{nearest}'" in await refused(url, Malformed)
 
 
-@pytest.mark.parametrize("url", ["postgresqll://host/db", "http://host/", "c:\\shop.db"])
+@pytest.mark.parametrize("url", ["mysql-x://host/db", "http://host/", "c:\\shop.db"])
 async def test_a_scheme_that_is_near_to_none_is_malformed_and_all_are_named(url: str) -> None:
-    assert "memory, sqlite" in await refused(url, Malformed)
+    assert "memory, postgresql, sqlite" in await refused(url, Malformed)
 
 
 @pytest.mark.parametrize(

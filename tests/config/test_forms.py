@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diptych.config import masked
 from diptych.config.forms import LARGEST, LONGEST, Choice, Duration, Form, Size, Text, Url, Whole
+from diptych.stores import without_password
 
 WAIT = Duration(timedelta())
 SOME = Duration(timedelta(milliseconds=1))
@@ -86,6 +86,6 @@ def test_values_are_written_in_their_largest_whole_unit() -> None:
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
-    assert masked(url) == shown
+    assert without_password(url) == shown
     assert Url("a URL").write(url) == shown
     assert Url("a URL").read(url) == url

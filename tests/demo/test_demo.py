@@ -51,9 +51,20 @@ def expected() -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("url", ["memory://", "sqlite:///{folder}/shop.db"])
-async def test_the_sample_is_loaded_and_reconciled(tmp_path: Path, url: str) -> None:
-    findings = await ran(url.format(folder=tmp_path))
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store of each kind."""
+    match request.param:
+        case "memory":
+            return "memory://"
+        case "sqlite":
+            return f"sqlite:///{tmp_path / 'shop.db'}"
+        case _:
+            return str(request.getfixturevalue("postgres_url"))
+
+
+async def test_the_sample_is_loaded_and_reconciled(store: str) -> None:
+    findings = await ran(store)
     report, sample = findings.report, expected()
     assert findings.differences == []
     assert report.reconciled

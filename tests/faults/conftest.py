@@ -1,4 +1,4 @@
-"""Faults are made to happen on SQLite: held locks, killed and stopped processes, full disks, lost bytes."""
+"""Faults are made to happen: held locks, killed and stopped processes, full disks, lost bytes."""
 
 from pathlib import Path
 

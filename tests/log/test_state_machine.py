@@ -1,21 +1,24 @@
-"""SQLite held against memory: whatever is appended and read, in whatever order, both answer the same."""
+"""The stores held against memory: whatever is appended and read, in whatever order, all answer the same."""
 
 import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from diptych.errors import DiptychError
 from diptych.log import Append, EventLog, EventQuery, Match, NewEvent, NoneNewer, StreamAt
 from diptych.stores import Store
 from diptych.stores.memory import MemoryStore
+from diptych.stores.postgres import PostgresStore
 from diptych.stores.sqlite import SqliteStore
+from tests.conftest import new_store
+from tests.postgres import Server
 
 STREAMS = ["order-1", "order-2", "order-11", "cart-é", "cart-%"]
 TYPES = ["Placed", "Shipped", "shipped", "It's"]
@@ -60,8 +63,10 @@ WISHES = st.builds(
 SOME_TYPES = st.none() | st.lists(st.sampled_from([*TYPES, "Unknown"]), max_size=3)
 
 
-class TwoLogs(RuleBasedStateMachine):
-    """Does everything to both logs, and compares what they say."""
+class SameLogs(RuleBasedStateMachine):
+    """Does everything to all logs, and compares what they say."""
+
+    postgres: ClassVar[Server | None] = None
 
     @initialize()
     def begin(self) -> None:
@@ -73,6 +78,8 @@ class TwoLogs(RuleBasedStateMachine):
             MemoryStore(lambda: self.now),
             SqliteStore(Path(self.folder.name) / "log.db", lambda: self.now),
         ]
+        if self.postgres is not None:
+            self.stores.append(PostgresStore(new_store(self.postgres), lambda: self.now))
         self.openings = AsyncExitStack()
         self.runner.run(self.open())
 
@@ -86,7 +93,7 @@ class TwoLogs(RuleBasedStateMachine):
             self.folder.cleanup()
 
     def same(self, action: Callable[[EventLog], Awaitable[Any]]) -> Any:
-        """Does it to both, and gives what both said."""
+        """Does it to all, and gives what all said."""
 
         async def said(log: EventLog) -> Any:
             try:
@@ -95,8 +102,9 @@ class TwoLogs(RuleBasedStateMachine):
             except DiptychError as error:
                 return type(error), str(error)
 
-        in_memory, on_disk = [self.runner.run(said(log)) for log in self.logs]
-        assert in_memory == on_disk
+        in_memory, *elsewhere = [self.runner.run(said(log)) for log in self.logs]
+        for answer in elsewhere:
+            assert answer == in_memory
         return in_memory
 
     def append_of(self, wish: Wish) -> Append:
@@ -173,5 +181,13 @@ class TwoLogs(RuleBasedStateMachine):
         assert loaded.version == len(loaded.events)
 
 
-TestTwoLogs = TwoLogs.TestCase
-TestTwoLogs.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestSameLogs = SameLogs.TestCase
+TestSameLogs.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_postgres_answers_as_the_others_do(postgres: Server) -> None:
+    class WithPostgres(SameLogs):
+        pass
+
+    WithPostgres.postgres = postgres
+    run_state_machine_as_test(WithPostgres, settings=settings(max_examples=40, stateful_step_count=25, deadline=None))

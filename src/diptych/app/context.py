@@ -73,10 +73,10 @@ class BoundedContext:
         projections: Mapping[str, ProjectionSettings] = UNTUNED,
         observer: LogObserver = UNOBSERVED,
     ) -> AsyncGenerator[App]:
-        """The context on a store: `sqlite:///shop.db`, or `memory://` for a trial. Its projections run meanwhile.
+        """The context on a store: `sqlite:///shop.db`, `postgresql://host/shop`, or `memory://` for a trial.
 
-        Without `projectors` they run elsewhere, or nowhere. `projections` tunes them, by the names of their views.
-        `observer` hears of the log's commits.
+        Its projections run meanwhile; without `projectors` they run elsewhere, or nowhere. `projections` tunes them, by
+        the names of their views. `observer` hears of the log's commits.
 
         Raises Malformed (no such kind of store), NotFound (a tuned projection that the context does not have),
         Unavailable (the store cannot be reached), NotAStore (something else is there).

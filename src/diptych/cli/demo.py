@@ -14,6 +14,7 @@ from cyclopts.validators import Number
 from msgspec.json import encode
 
 from diptych.cli.words import DONE, INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Stop
+from diptych.stores import without_password
 
 if TYPE_CHECKING:
     from diptych.demo.load import Tally
@@ -59,7 +60,7 @@ def demo(
         invoices = read(data, progress)
         reading = perf_counter() - began
         url = temporary_store() if store is None else store
-        progress.note(f"Store: {url}")
+        progress.note(f"Store: {without_password(url)}")
         findings = loaded(url, invoices, progress, reading, again(data, url))
     if json:
         from diptych.demo.report import as_json  # noqa: PLC0415
@@ -104,7 +105,7 @@ def temporary_store() -> str:
 
 def again(data: Path | None, url: str) -> str:
     """The command line that loads the same file into the same store."""
-    words = ["diptych", "demo", *(() if data is None else ("--data", str(data))), "--store", url]
+    words = ["diptych", "demo", *(() if data is None else ("--data", str(data))), "--store", without_password(url)]
     return shlex.join(words)
 
 
@@ -137,7 +138,7 @@ def closing(data: Path | None, url: str) -> list[str]:
     words = [source] if data is None else []
     if is_gone(url):
         return [*words, f"Store  {url}, which is gone by now; --store sqlite:///shop.db keeps one"]
-    return [*words, f"Store  {url}", f"Again  {again(data, url)}"]
+    return [*words, f"Store  {without_password(url)}", f"Again  {again(data, url)}"]
 
 
 def is_gone(url: str) -> bool:

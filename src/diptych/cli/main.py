@@ -21,7 +21,7 @@ from diptych import (
     UnreadableEvent,
     __version__,
 )
-from diptych.cli import config, event_store, projection
+from diptych.cli import config, event_store, projection, store
 from diptych.cli.check import check
 from diptych.cli.demo import demo
 from diptych.cli.serve import serve
@@ -52,6 +52,9 @@ settings = App(name="config", help="See the settings, and whether they can be ri
 settings.command(config.show)
 settings.command(config.check)
 app.command(settings)
+stores = App(name="store", help="Look after a store.")
+stores.command(store.migrate)
+app.command(stores)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

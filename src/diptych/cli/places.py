@@ -5,8 +5,8 @@ import sys
 
 from diptych import Unavailable
 from diptych.cli.words import UNREACHABLE, WRONG_USE, Stop
-from diptych.config import load, masked
-from diptych.stores import Store, store_at
+from diptych.config import load
+from diptych.stores import Store, store_at, without_password
 
 
 def store_url(url: str | None) -> str:
@@ -29,7 +29,7 @@ def existing_store(url: str | None) -> Store:
         store.must_exist()
     except Unavailable as error:
         hint = "Check the store's URL; a store is made when a context is first opened on it."
-        raise Stop(f"no store to look into at {masked(url)}: {error} {hint}", UNREACHABLE) from None
+        raise Stop(f"no store to look into at {without_password(url)}: {error} {hint}", UNREACHABLE) from None
     return store
 
 
@@ -44,7 +44,7 @@ def store_if_there(url: str | None) -> tuple[str, Store] | None:
             return None
         url, origin = found.store, found.origins["store",]
         if origin.kind == "file" and not is_made(url):
-            sys.stderr.write(f"There is no store yet at {masked(url)}.\n")
+            sys.stderr.write(f"There is no store yet at {without_password(url)}.\n")
             return None
     return url, existing_store(url)
 

@@ -14,8 +14,8 @@ from diptych import BoundedContext
 from diptych.cli.options import ConfigFile, Json, StoreUrl, Target
 from diptych.cli.target import context_at
 from diptych.cli.words import DONE, INTERRUPTED, WRONG_USE, Stop
-from diptych.config import Configuration, load, masked
-from diptych.stores import store_at
+from diptych.config import Configuration, load
+from diptych.stores import store_at, without_password
 
 if TYPE_CHECKING:
     import socket
@@ -158,7 +158,7 @@ def url_of(listening: "socket.socket") -> str:
 
 def announce(context: BoundedContext, configuration: Configuration, url: str, *, json: bool) -> None:
     """Says where it serves: to a program, to a person, or to those who read the logs."""
-    store = masked(configuration.store or "")
+    store = without_password(configuration.store or "")
     if json:
         serving = Serving(context.name, url, store, configuration.role, os.getpid())
         sys.stdout.write(msgspec.json.encode(serving).decode() + "\n")

@@ -4,8 +4,7 @@ A setting is declared once, in `model`, and everything else is read off it. File
 what a setting means is known where it is used.
 """
 
-from diptych.config.forms import masked
 from diptych.config.load import ConfigurationError, Reading, load, read
 from diptych.config.model import Configuration, Origin, Setting, Shown
 
-__all__ = ["Configuration", "ConfigurationError", "Origin", "Reading", "Setting", "Shown", "load", "masked", "read"]
+__all__ = ["Configuration", "ConfigurationError", "Origin", "Reading", "Setting", "Shown", "load", "read"]

@@ -7,12 +7,11 @@ import re
 from datetime import timedelta
 from typing import Any, NamedTuple, Protocol
 
+from diptych.stores import without_password
+
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")  # no sign, no leading zero: YAML would read 010 as 8
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h)")
 _SIZE = re.compile(r"([1-9][0-9]{0,11})(KiB|MiB|GiB)?")
-_PASSWORD = re.compile(r"//([^/:@?#]*):.*@")  # up to the last @: one that should have been %40 is hidden, too
-_SECRET_PARAMETER = re.compile(r"([?&;][^=&;]*(?:password|passwd|pwd|secret|token|key)=)[^&;]*", re.IGNORECASE)
-
 _UNITS = {
     "ms": timedelta(milliseconds=1),
     "s": timedelta(seconds=1),
@@ -63,7 +62,7 @@ class Url(NamedTuple):
         return Text(self.expected).read(text)
 
     def write(self, value: str) -> str:
-        return masked(value)
+        return without_password(value)
 
 
 class Choice(NamedTuple):
@@ -147,9 +146,3 @@ class Size(NamedTuple):
             if not value % bytes_:
                 return f"{value // bytes_}{unit}"
         return str(value)
-
-
-def masked(url: str) -> str:
-    """The URL with `***` for every password in it. Rather too much is hidden than too little."""
-    url = _PASSWORD.sub(r"//\1:***@", url)
-    return _SECRET_PARAMETER.sub(r"\1***", url)

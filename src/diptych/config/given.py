@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from diptych.config.forms import masked
 from diptych.config.model import ANY, PROJECTION, SETTINGS, KeyPath, Origin, Setting
 from diptych.messages.words import did_you_mean
+from diptych.stores import without_password
 
 LONGEST_QUOTE = 60
 """Characters of a wrong value that are shown."""
@@ -29,7 +29,7 @@ class Source:
             self.given[path] = Given(setting.form.read(text), origin)
         except ValueError:
             key = "" if origin.kind == "option" else f"{dotted(path)}: "
-            found = f", found {quoted(masked(text))}" if quote and text else ""
+            found = f", found {quoted(without_password(text))}" if quote and text else ""
             self.refuse(origin.name, f"{key}expected {setting.form.expected}{found}")
 
     def refuse(self, where: str, words: str) -> None:

@@ -18,7 +18,7 @@ from diptych.log.events import (
     from_microseconds,
     to_microseconds,
 )
-from diptych.log.judge import Facts, Verdicts, judge
+from diptych.log.judge import Facts, Verdicts, boundary_conflict, judge, version_conflict
 from diptych.log.lane import Lane
 from diptych.log.observer import UNOBSERVED, LogObserver
 from diptych.log.pages import pages
@@ -64,6 +64,7 @@ __all__ = [
     "Upcaster",
     "Verdicts",
     "Zstd",
+    "boundary_conflict",
     "from_microseconds",
     "id_text",
     "judge",
@@ -73,4 +74,5 @@ __all__ = [
     "tag",
     "to_microseconds",
     "upcasts",
+    "version_conflict",
 ]

@@ -71,12 +71,20 @@ def judge(group: Sequence[Append], facts: Facts, now: int) -> Verdicts:
     return Verdicts(answers, events, outcomes)
 
 
+def version_conflict(stream: str, expected: int, found: int) -> Conflict:
+    """The stream is at another version than expected."""
+    return Conflict(f"stream {stream!r} at version {expected}", f"version {found}" if found else "no such stream")
+
+
+def boundary_conflict(after: int, newest: int) -> Conflict:
+    """The boundary has a newer event, at position `newest`."""
+    return Conflict(f"no newer event in the boundary after position {after}", f"one at position {newest}")
+
+
 def _conflict(append: Append, version: int, facts: Facts, pending: Sequence[RecordedEvent]) -> Conflict | None:
     match append.condition:
         case StreamAt(expected) if expected != version:
-            return Conflict(
-                f"stream {append.stream!r} at version {expected}", f"version {version}" if version else "no such stream"
-            )
+            return version_conflict(append.stream, expected, version)
         case NoneNewer(query, after):
             newest = next(
                 (
@@ -89,7 +97,7 @@ def _conflict(append: Append, version: int, facts: Facts, pending: Sequence[Reco
             if newest is None:
                 newest = facts.newest(query, after)
             if newest is not None:
-                return Conflict(f"no newer event in the boundary after position {after}", f"one at position {newest}")
+                return boundary_conflict(after, newest)
         case _:
             pass
     return None

@@ -6,6 +6,14 @@ from diptych.log.conditions import STREAM_SEPARATOR
 from diptych.log.events import Anchor, RecordedEvent
 
 
+class Piece(NamedTuple):
+    """Positions over `low` and up to `high`, and `upto`, as far as was looked when all of them were."""
+
+    low: int
+    high: int
+    upto: int
+
+
 class Span(NamedTuple):
     """Events over position `after` and, if it is given, under `before`, that have everything that is asked for.
 
@@ -31,6 +39,15 @@ class Span(NamedTuple):
             and self.stream in (None, event.stream)
             and (self.category is None or event.stream.startswith(self.category + STREAM_SEPARATOR))
         )
+
+    def piece(self, head: int, most: int | None = None) -> "Piece":
+        """What to look at next in a log that ends at `head`: at most so many positions, from where the span begins."""
+        low, high = self.after, min((self.before or head + 1) - 1, head)
+        if most is not None and self.backwards:
+            low = max(low, high - most)
+        elif most is not None:
+            high = min(high, low + most)
+        return Piece(low, high, min(low, head) if self.backwards else max(high, 0))
 
     def rest(self, upto: Anchor, head: int) -> "Span | None":
         """What is left of it when it was read as far as that, in a log that ends at `head`; None when it is over."""

@@ -59,7 +59,8 @@ class Views:
         """Rows of one SELECT in the store's own SQL, as dicts of what the store holds; `:name` binds a value.
 
         A view's table has the view's stored name. On SQLite a Decimal is an integer of its last digit (with a scale of
-        2: cents), a time is ISO text in UTC; `decimal(value, scale)` gives a Decimal's exact text. Raises Malformed for
+        2: cents), a time is ISO text in UTC; `decimal(value, scale)` gives a Decimal's exact text. On PostgreSQL they
+        are what they are, and names that are not quoted are found in lower case. Raises Malformed for
         SQL that does not run, Forbidden for anything but reading, TooLarge for more than 10,000 rows.
         """
         for shape in self._shapes.values():

@@ -4,15 +4,19 @@ A store's driver is imported only here, and only when a URL asks for it.
 """
 
 import time
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
-from diptych.errors import Malformed
+from diptych.errors import Malformed, Unavailable
 from diptych.log import UNOBSERVED, EventLog, LogObserver
 from diptych.messages.words import did_you_mean
 from diptych.read import ViewStore
+
+KINDS = ("memory", "postgresql", "sqlite")
+"""What a store's URL may begin with."""
 
 
 class Store(Protocol):
@@ -39,10 +43,22 @@ class Store(Protocol):
         ...
 
 
-def store_at(url: str) -> Store:
-    """The store that a URL names: `sqlite:///shop.db` (beside the working folder), `sqlite:////var/shop.db`, `memory://`.
+@runtime_checkable
+class Migrates(Protocol):
+    """A store whose tables are made by its operator, and not by opening it."""
 
-    Raises Malformed for a URL that names no store.
+    async def migrate(self) -> Sequence[str]:
+        """Brings the tables to this version, all or nothing, and gives the names of the migrations that it took.
+
+        Raises Unavailable, NotAStore.
+        """
+        ...
+
+
+def store_at(url: str) -> Store:
+    """The store that a URL names: `sqlite:///shop.db` (beside the working folder), `postgresql://host/shop`, `memory://`.
+
+    Raises Malformed for a URL that names no store, Unavailable for one whose driver is not installed.
     """
     try:
         parts = urlsplit(url)
@@ -52,6 +68,8 @@ def store_at(url: str) -> Store:
     match parts.scheme:
         case "sqlite":
             return _sqlite(url, parts.netloc, unquote(parts.path.removeprefix("/")), parts.query or parts.fragment)
+        case "postgresql":
+            return _postgres(url)
         case "memory":
             from diptych.stores.memory import MemoryStore  # noqa: PLC0415 - only when it is asked for
 
@@ -59,7 +77,7 @@ def store_at(url: str) -> Store:
         case "":
             raise Malformed(f"{url!r} is no store URL; for a file say sqlite:///{url}")
         case unknown:
-            raise Malformed(f"There is no store for {unknown}://{did_you_mean(unknown, ['memory', 'sqlite'])}")
+            raise Malformed(f"There is no store for {unknown}://{did_you_mean(unknown, KINDS)}")
 
 
 def _sqlite(url: str, host: str, path: str, query: str) -> Store:
@@ -70,3 +88,13 @@ def _sqlite(url: str, host: str, path: str, query: str) -> Store:
             f"{url!r} does not name a file and nothing else; say sqlite:///shop.db, or with the whole path sqlite:////var/lib/shop.db"
         )
     return SqliteStore(Path(path))
+
+
+def _postgres(url: str) -> Store:
+    try:
+        from diptych.stores.postgres import PostgresStore  # noqa: PLC0415 - only when it is asked for
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        raise Unavailable('PostgreSQL needs a driver: pip install "diptych[postgres]"') from None
+    return PostgresStore(url)

@@ -5,9 +5,8 @@ import asyncio
 import msgspec
 
 from diptych import UnreadableEvent
-from diptych.config import masked
 from diptych.log import EventCatalogue, EventLog
-from diptych.stores import Store
+from diptych.stores import Store, without_password
 
 PAGE_EVENTS = 500
 
@@ -43,7 +42,7 @@ async def stored_in(url: str, store: Store, catalogue: EventCatalogue, *, thorou
         events = (await log.head()).position
         if thorough:
             await _decode(log, events, catalogue, found)
-        return Stored(masked(url), events, len(kinds), events if thorough else 0, list(found.values()))
+        return Stored(without_password(url), events, len(kinds), events if thorough else 0, list(found.values()))
 
 
 async def _decode(log: EventLog, end: int, catalogue: EventCatalogue, found: dict[tuple[str, int], Unreadable]) -> None:

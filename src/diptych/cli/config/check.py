@@ -10,8 +10,8 @@ from diptych import BoundedContext, ContextError, DiptychError
 from diptych.cli.options import ConfigFile, Json, Target
 from diptych.cli.target import context_at
 from diptych.cli.words import DONE, NO, Stop, say
-from diptych.config import Configuration, masked, read
-from diptych.stores import store_at
+from diptych.config import Configuration, read
+from diptych.stores import store_at, without_password
 
 
 def check(target: Target = None, *, config: ConfigFile = None, json: Json = False) -> int:
@@ -42,7 +42,7 @@ def problems_beyond(configuration: Configuration) -> Iterator[str]:
         try:
             store_at(url)
         except DiptychError as error:
-            yield f"{origins['store',]}: store: {str(error).replace(url, masked(url))}"
+            yield f"{origins['store',]}: store: {str(error).replace(url, without_password(url))}"
     if configuration.target is not None:
         try:
             context = context_at(configuration.target)

@@ -15,10 +15,9 @@ from diptych.cli.options import Json, StoreUrl, Target
 from diptych.cli.places import store_url
 from diptych.cli.target import context_at
 from diptych.cli.words import DONE, NO, WRONG_USE, Stop
-from diptych.config import masked
 from diptych.messages import Shape, to_json
 from diptych.messages.words import did_you_mean
-from diptych.stores import Store, store_at
+from diptych.stores import Store, store_at, without_password
 from diptych.write import Receipt
 
 
@@ -114,7 +113,7 @@ def note_new(place: Store, url: str) -> None:
     try:
         place.must_exist()
     except Unavailable:
-        sys.stderr.write(f"A new store is made: {masked(url)}\n")
+        sys.stderr.write(f"A new store is made: {without_password(url)}\n")
 
 
 def show(receipt: Receipt, *, json: bool) -> None:

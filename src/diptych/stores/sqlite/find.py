@@ -19,13 +19,11 @@ Rows = list[tuple[Any, ...]]
 
 def find(connection: sqlite3.Connection, span: Span, limit: int, head: int) -> tuple[Rows, int]:
     """At most `limit` rows of whole records, and the position up to which the span was read."""
-    low, high = span.after, min((span.before or head + 1) - 1, head)
     by = "stream" if span.stream is not None else "tags" if span.tags else "scan"
-    if by == "scan":  # no index has it, so only so much is looked at
-        low, high = (max(low, high - SCAN_EVENTS), high) if span.backwards else (low, min(high, low + SCAN_EVENTS))
+    piece = span.piece(head, SCAN_EVENTS if by == "scan" else None)  # no index has it, so only so much is looked at
     binds = {
-        "low": low,
-        "high": high,
+        "low": piece.low,
+        "high": piece.high,
         "stream": span.stream,
         "category": None if span.category is None else span.category + STREAM_SEPARATOR,
         "types": msgspec.json.encode(sorted(span.types)),
@@ -35,6 +33,4 @@ def find(connection: sqlite3.Connection, span: Span, limit: int, head: int) -> t
     }
     statement = _SQL[f"find_by_{by}"]
     rows = connection.execute(statement.replace(" ASC ", " DESC ") if span.backwards else statement, binds).fetchall()
-    if len(rows) == limit:
-        return rows, rows[-1][0]
-    return rows, min(low, head) if span.backwards else max(high, 0)
+    return rows, rows[-1][0] if len(rows) == limit else piece.upto

@@ -1,0 +1,63 @@
+"""Where a store is: from its URL to what the driver needs, to the schema, and to words without the password."""
+
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from diptych.errors import Malformed
+from diptych.stores.sql import load_statements
+from diptych.stores.urls import with_query, without_password
+
+DEFAULT_SCHEMA = "diptych"
+"""The schema that the `.sql` files name, and that a store is in unless its URL has `?schema=`."""
+
+_PACKAGE = "diptych.stores.postgres"
+_SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,39}")
+
+
+class Address(NamedTuple):
+    """`dsn` is the driver's part of the URL; `shown` is the URL for people, without its password."""
+
+    dsn: str
+    schema: str
+    shown: str
+
+    def placed(self, sql: str) -> str:
+        """The text of a `.sql` file with this store's schema in the place of the default one."""
+        for text, here in (
+            (f"{DEFAULT_SCHEMA}.", f'"{self.schema}".'),
+            (f"'{DEFAULT_SCHEMA}'", f"'{self.schema}'"),
+            (f"SCHEMA {DEFAULT_SCHEMA}_views;", f'SCHEMA "{self.views_schema}";'),
+        ):
+            sql = sql.replace(text, here)
+        return sql
+
+    @property
+    def views_schema(self) -> str:
+        """The schema beside the log's where the rows of the views are."""
+        return f"{self.schema}_views"
+
+    def statements(self, file: str) -> Mapping[str, str]:
+        """The named statements of a `.sql` file of this package."""
+        return {name: self.placed(sql) for name, sql in load_statements(_PACKAGE, file).items()}
+
+    def script(self, file: str) -> str:
+        """The whole of a `.sql` file of this package."""
+        return self.placed(files(_PACKAGE).joinpath(file).read_text("utf-8"))
+
+
+def address_of(url: str) -> Address:
+    """Reads `postgresql://user:password@host:port/database?schema=shop`; further parameters are the driver's.
+
+    Raises Malformed.
+    """
+    parts = urlsplit(url)
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    schemas = [value for name, value in options if name == "schema"]
+    schema = schemas[-1] if schemas else DEFAULT_SCHEMA
+    if not _SCHEMA.fullmatch(schema):
+        raise Malformed(f"{schema!r} is no schema for a store: say up to 40 of a-z, 0-9 and _, without pg_ in front")
+    driver = urlencode([(name, value) for name, value in options if name != "schema"])
+    return Address(with_query(parts, driver), schema, without_password(url))

@@ -1,0 +1,287 @@
+"""The event log on PostgreSQL: one call for a group of appends, readers that never wait, followers that are told."""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from diptych.errors import DiptychError, OutcomeUnknown, Unavailable
+from diptych.log import (
+    BEGINNING,
+    PAGE_EVENTS,
+    Anchor,
+    Append,
+    Bell,
+    Boundary,
+    EventQuery,
+    Head,
+    Lane,
+    LogObserver,
+    Match,
+    Outcome,
+    Page,
+    RecordedEvent,
+    RecordPage,
+    Span,
+    StoredEvent,
+    StoredKind,
+    StreamEvents,
+)
+from diptych.log.conditions import STREAM_SEPARATOR
+from diptych.stores.postgres.address import Address
+from diptych.stores.postgres.append import KEPT, accepted_before, answers, binds, binds_of_one
+from diptych.stores.postgres.blockers import held_up
+from diptych.stores.postgres.connection import (
+    DRIVER_ERRORS,
+    READERS,
+    Connection,
+    Pool,
+    milliseconds,
+    translate,
+)
+from diptych.stores.postgres.listener import Listener
+from diptych.stores.postgres.schema import check_schema
+from diptych.stores.postgres.writer import Undecided, Writer
+
+LOCK_TIMEOUT = timedelta(seconds=5)
+"""How long an append waits for the log's lock before it says that it cannot write."""
+
+SCAN_EVENTS = 100_000
+"""Events that one page of a filtered read looks at, so that a read for rare types stays short."""
+
+_BAD_DATA = (
+    asyncpg.exceptions.DataError,
+    asyncpg.exceptions.IntegrityConstraintViolationError,
+    asyncpg.exceptions.ProgramLimitExceededError,
+    UnicodeError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
+_NOTHING = Head(0, b"", 0)
+
+Answers = Sequence[Outcome | DiptychError]
+Clock = Callable[[], int]
+Rows = Sequence[asyncpg.Record]
+
+
+class PostgresLog:
+    """See `diptych.log.EventLog` for what it promises. It belongs to the event loop that it was opened in.
+
+    `clock` gives microseconds since 1970; without one, times are the server's.
+    """
+
+    def __init__(self, address: Address, bell: Bell, clock: Clock | None, observer: LogObserver) -> None:
+        self._address = address
+        self._bell = bell
+        self._clock = clock
+        self._sql = address.statements("log.sql")
+        self._find = address.statements("find.sql")
+        self._kinds: set[tuple[str, int]] = set()
+        self._writer = Writer(address)
+        self._pool = Pool(address, "reader", READERS)
+        self._listener = Listener(address, self._pool, self._hear)
+        self._lane = Lane(self._commit, observer)
+        self.log_id = ""
+
+    async def begin(self) -> None:
+        """Looks whether the store is there and of this version. Raises Unavailable, NotAStore."""
+
+        async def look(connection: Connection) -> str:
+            await check_schema(connection, self._address)
+            return str(await connection.fetchval(self._sql["log_id"]))
+
+        self.log_id = await self._pool.run(look)
+
+    async def close(self) -> None:
+        """Waits for the commits in flight, then closes the connections."""
+        await self._lane.close()
+        await self._listener.close()
+        await self._writer.close()
+        await self._pool.close()
+
+    # Writing
+
+    async def append(self, append: Append) -> Outcome:
+        return await self._lane.append(append)
+
+    async def _commit(self, group: Sequence[Append]) -> Answers:
+        """Commits the group, or, where one append's data makes that fail, each by itself."""
+        try:
+            return await self._commit_group(group)
+        except _BAD_DATA as error:
+            if len(group) == 1:
+                return [Unavailable(f"{self._address.shown} does not take this append: {error}")]
+            return [await self._commit_alone(append) for append in group]
+
+    async def _commit_alone(self, append: Append) -> Outcome | DiptychError:
+        try:
+            return (await self._commit([append]))[0]
+        except DiptychError as error:
+            return error
+
+    async def _commit_group(self, group: Sequence[Append]) -> Answers:
+        try:
+            found = await self._call(group)
+        except Undecided as error:
+            return [OutcomeUnknown(append.command_id, str(error)) for append in group]
+        except asyncpg.exceptions.LockNotAvailableError as error:
+            raise await held_up(self._address, self._pool, LOCK_TIMEOUT) from error
+        except _BAD_DATA:
+            raise
+        except DRIVER_ERRORS as error:
+            raise translate(error, self._address) from error
+        before = await self._outcomes(asked) if (asked := accepted_before(group, found[0])) else {}
+        said = answers(group, found, before)
+        if (head := max([one.position for one in said if isinstance(one, Outcome)], default=0)) > self._bell.position:
+            self._bell.ring(head)
+        return said
+
+    async def _call(self, group: Sequence[Append]) -> Any:
+        """For each append its kind and two numbers, in three arrays."""
+        around = [str(milliseconds(LOCK_TIMEOUT)), None if self._clock is None else self._clock()]
+        kinds = {(event.type, event.schema) for append in group for event in append.events}
+        new_kinds = not kinds <= self._kinds
+        if len(group) == 1 and not new_kinds and (values := binds_of_one(group[0])) is not None:
+            one = await self._writer.fetch(self._sql["append_one"], [*around, *values])
+            return [[number] for number in one]
+        found = await self._writer.fetch(self._sql["append_group"], [*around, new_kinds, *binds(group)])
+        if KEPT in found[0]:
+            self._kinds |= {
+                (event.type, event.schema)
+                for append, kind in zip(group, found[0], strict=True)
+                if kind == KEPT
+                for event in append.events
+            }
+        return found
+
+    # Reading
+
+    async def load(self, stream: str) -> StreamEvents:
+        rows = await self._fetch("load", stream)
+        return StreamEvents([StoredEvent(*row[:5]) for row in rows], rows[-1][5] if rows else 0)
+
+    async def select(self, query: EventQuery) -> Boundary:
+        async def work(connection: Connection) -> Boundary:
+            found: dict[int, StoredEvent] = {}
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                for match in query.matches:
+                    statement, values = _selection(match)
+                    for row in await connection.fetch(self._sql[statement], *values):
+                        found[row[0]] = StoredEvent(*row)
+                head = await connection.fetchrow(self._sql["head"])
+            return Boundary([found[position] for position in sorted(found)], 0 if head is None else head[0])
+
+        return await self._pool.run(work)
+
+    async def read(self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None) -> Page:
+        rows, upto = await self._page("read", after, limit, types, 2)
+        return Page([StoredEvent(*row[:5]) for row in rows], upto)
+
+    async def read_records(
+        self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None
+    ) -> RecordPage:
+        rows, upto = await self._page("read_records", after, limit, types, 3)
+        return RecordPage([_record(row) for row in rows], upto)
+
+    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> RecordPage:
+        by = "stream" if span.stream is not None else "tags" if span.tags else "scan"
+        piece = span.piece((await self.head()).position, SCAN_EVENTS if by == "scan" else None)
+        statement = self._find[f"find_by_{by}"]
+        values = [
+            piece.low,
+            piece.high,
+            sorted(span.types),
+            None if span.category is None else span.category + STREAM_SEPARATOR,
+            limit,
+            *([span.stream] if by == "stream" else []),
+            *([sorted(span.tags)] if by != "scan" else []),
+        ]
+        if span.backwards:
+            statement = statement.replace(" ASC ", " DESC ")
+        rows = await self._pool.run(lambda connection: connection.fetch(statement, *values))
+        upto = rows[-1]["position"] if len(rows) == limit else piece.upto
+        return RecordPage([_record(row) for row in rows], await self.anchor(upto) or BEGINNING)
+
+    async def _page(
+        self, statement: str, after: int, limit: int, types: Collection[str] | None, type_column: int
+    ) -> tuple[Rows, Anchor]:
+        """Rows in order, and the last event that was looked at.
+
+        Events come to be seen in order, so that what follows on a page is all that there was when it was read.
+        """
+        if types is None:
+            rows = await self._fetch(statement, after, limit)
+        else:
+            rows = await self._fetch(f"{statement}_types", after, limit, list(types), SCAN_EVENTS)
+        if not rows:
+            last = await self._fetch("last_upto", after)
+            return rows, Anchor(*last[0]) if last else BEGINNING
+        upto = Anchor(rows[-1]["position"], rows[-1]["event_id"])
+        if types is not None and rows[-1][type_column] not in types:
+            rows = rows[:-1]
+        return rows, upto
+
+    async def head(self) -> Head:
+        rows = await self._fetch("head")
+        return Head(*rows[0]) if rows else _NOTHING
+
+    async def anchor(self, position: int) -> Anchor | None:
+        if position == 0:
+            return BEGINNING
+        rows = await self._fetch("event_at", position)
+        return Anchor(rows[0][0], rows[0][1]) if rows else None
+
+    async def recorded_at(self, position: int) -> int | None:
+        rows = await self._fetch("event_at", position)
+        return int(rows[0][2]) if rows else None
+
+    async def outcome(self, command_id: str) -> Outcome | None:
+        return (await self._outcomes([command_id])).get(command_id)
+
+    async def _outcomes(self, command_ids: Sequence[str]) -> dict[str, Outcome]:
+        rows = await self._fetch("outcomes", command_ids)
+        return {row[0]: Outcome(row[0], row[1], row[2], row[3], row[4], tuple(row["types"] or ())) for row in rows}
+
+    async def kinds(self) -> Sequence[StoredKind]:
+        return [StoredKind(*row) for row in await self._fetch("kinds")]
+
+    async def _fetch(self, statement: str, *values: object) -> Rows:
+        return await self._pool.run(lambda connection: connection.fetch(self._sql[statement], *values))
+
+    # Waking
+
+    async def wait_past(self, position: int, timeout: timedelta) -> bool:
+        deadline = time.monotonic() + timeout.total_seconds()
+        while self._bell.position <= position:
+            poll = self._listener.poll  # first: what is kept after this look is told, if notifications arrive by now
+            if (head := (await self.head()).position) > position:
+                self._bell.ring(head)
+                return True
+            left = timedelta(seconds=deadline - time.monotonic())
+            if left <= timedelta(0):
+                return False
+            await self._bell.reached(position + 1, min(left, poll))
+        return True
+
+    def _hear(self, word: str) -> None:
+        what, _, position = word.partition(" ")
+        if what == "log":
+            self._bell.ring(int(position))
+
+
+def _selection(match: Match) -> tuple[str, list[object]]:
+    if match.tags:
+        return "select_by_tags", [sorted(match.tags), sorted(match.types)]
+    if match.types:
+        return "select_by_types", [sorted(match.types)]
+    return "select_all", []
+
+
+def _record(row: asyncpg.Record) -> RecordedEvent:
+    position, stream, version, type, schema, event_id, recorded_at, tags, data, metadata = row
+    names = tuple(msgspec.json.decode(tags, type=list[str]))
+    return RecordedEvent(position, stream, version, type, schema, event_id, recorded_at, names, data, metadata)

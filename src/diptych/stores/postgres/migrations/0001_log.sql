@@ -1,0 +1,63 @@
+-- The log. Every table but `log` only ever grows, and no stored event is changed.
+
+-- purpose: which migrations were applied
+CREATE TABLE diptych.migration (
+    number      integer          NOT NULL PRIMARY KEY,
+    name        text COLLATE "C" NOT NULL,
+    applied_at  timestamptz      NOT NULL DEFAULT now()
+);
+
+-- purpose: one row, what tells this log from every other
+CREATE TABLE diptych.log (
+    log_id  text COLLATE "C" NOT NULL PRIMARY KEY
+);
+
+INSERT INTO diptych.log (log_id) VALUES (substr(replace(gen_random_uuid()::text, '-', ''), 17));
+
+-- purpose: all events in commit order; recorded_at is microseconds since 1970 UTC; tags is a JSON array
+CREATE TABLE diptych.event (
+    position     bigint           NOT NULL PRIMARY KEY,
+    version      bigint           NOT NULL,
+    recorded_at  bigint           NOT NULL,
+    schema       integer          NOT NULL,
+    stream       text COLLATE "C" NOT NULL,
+    type         text COLLATE "C" NOT NULL,
+    event_id     bytea            NOT NULL,
+    tags         text COLLATE "C" NOT NULL,
+    data         bytea            NOT NULL,
+    metadata     bytea            NOT NULL
+);
+
+-- purpose: load a stream, and the last line of defence against two events of one version
+CREATE UNIQUE INDEX event_stream ON diptych.event (stream, version);
+
+-- purpose: events by type, after a position
+CREATE INDEX event_type ON diptych.event (type, position);
+
+-- purpose: the types and schemas that there are events of, and the first event of each
+CREATE TABLE diptych.event_kind (
+    position  bigint           NOT NULL,
+    schema    integer          NOT NULL,
+    type      text COLLATE "C" NOT NULL,
+    PRIMARY KEY (type, schema)
+);
+
+-- purpose: events by tag
+CREATE TABLE diptych.event_tag (
+    tag       text COLLATE "C" NOT NULL,
+    position  bigint           NOT NULL,
+    type      text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tag, position)
+);
+
+-- purpose: one row for each accepted command, with its outcome; hash is the place for a chain over commits
+CREATE TABLE diptych.ledger (
+    position     bigint           NOT NULL,
+    version      bigint           NOT NULL,
+    recorded_at  bigint           NOT NULL,
+    events       integer          NOT NULL,
+    command_id   text COLLATE "C" NOT NULL PRIMARY KEY,
+    stream       text COLLATE "C" NOT NULL,
+    fingerprint  bytea            NOT NULL,
+    hash         bytea
+);

@@ -1,0 +1,265 @@
+"""How the rows of a view stand in a PostgreSQL table: columns, values, and the statements that write them.
+
+Text is ordered by code point. It cannot hold U+0000, so that is written as two characters, and so is the one that they
+begin with; the order stays.
+"""
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from diptych.messages import View
+from diptych.read import Column, Key, Kind, ViewShape
+from diptych.read.columns import in_utc, integer, is_enum, nested_json, real, scaled
+
+V = TypeVar("V", bound=View)
+
+Encode = Callable[[Any], Any]
+
+_DECIMAL_DIGITS = 19
+"""Digits of the largest number of 64 bits."""
+
+_NAME_BYTES = 40
+"""What is left of PostgreSQL's 63 bytes for a name when the filling and the index are told apart."""
+
+_TYPES = {
+    Kind.TEXT: "text",
+    Kind.INTEGER: "bigint",
+    Kind.REAL: "double precision",
+    Kind.BOOLEAN: "boolean",
+    Kind.DATETIME: "timestamptz",
+    Kind.DATE: "date",
+    Kind.UUID: "uuid",
+    Kind.BYTES: "bytea",
+    Kind.JSON: "json",
+    Kind.DECIMAL: "numeric",
+}
+
+
+def quoted(name: str) -> str:
+    """An SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def stored_text(text: str) -> str:
+    """Text as PostgreSQL can hold it, in the same order."""
+    if "\0" in text or "\1" in text:
+        return text.replace("\1", "\1\2").replace("\0", "\1\1")
+    return text
+
+
+def loaded_text(text: str) -> str:
+    """The text again."""
+    return text.replace("\1\1", "\0").replace("\1\2", "\1") if "\1" in text else text
+
+
+def encoder(column: Column) -> Encode | None:
+    """The function from a value of the column to what the driver takes, or None where that is the same."""
+    if is_enum(column):
+        plain = encoder(column._replace(type=object))
+        return (lambda value: value.value) if plain is None else (lambda value: plain(value.value))
+    match column.kind:
+        case Kind.DECIMAL:
+            digits = column.scale
+            return lambda value: _fitting(value, digits)
+        case Kind.INTEGER:
+            return integer
+        case Kind.REAL:
+            return real
+        case Kind.DATETIME:
+            return in_utc
+        case Kind.TEXT:
+            return stored_text
+        case Kind.JSON:
+            to_stored = nested_json(column)
+            return lambda value: to_stored(value).decode()
+        case Kind.BOOLEAN | Kind.DATE | Kind.UUID | Kind.BYTES:
+            return None
+
+
+def decoder(column: Column) -> Encode | None:
+    """The way back."""
+    if is_enum(column):
+        kind: Encode = column.type
+        plain = decoder(column._replace(type=object))
+        return kind if plain is None else (lambda value: kind(plain(value)))
+    match column.kind:
+        case Kind.TEXT:
+            return loaded_text
+        case Kind.UUID:
+            return lambda value: UUID(int=value.int)  # the driver's own subclass is not what a user wrote
+        case Kind.JSON:
+            json_type: Any = column.type
+            return msgspec.json.Decoder(json_type).decode
+        case _:
+            return None
+
+
+def _fitting(value: Decimal, digits: int) -> Decimal:
+    scaled(value, digits)
+    return value
+
+
+def sql_type(column: Column) -> str:
+    """The type of the column."""
+    match column.kind:
+        case Kind.DECIMAL:
+            return f"numeric({_DECIMAL_DIGITS}, {column.scale})"
+        case Kind.TEXT:
+            return 'text COLLATE "C"'
+        case kind:
+            return _TYPES[kind]
+
+
+def short(name: str) -> str:
+    """A name that can be made longer and is still one of PostgreSQL's."""
+    data = name.encode()
+    if len(data) <= _NAME_BYTES:
+        return name
+    return f"{data[: _NAME_BYTES - 9].decode(errors='ignore')}_{hashlib.sha256(data).hexdigest()[:8]}"
+
+
+class RowTable(Generic[V]):
+    """One filling of a view: the table `name_epoch` in the schema of views, and the statements on it.
+
+    `advance` is the statement that moves the checkpoint: rows are written in the same one, where it did.
+    """
+
+    def __init__(self, shape: ViewShape[V], epoch: int, schema: str, advance: str) -> None:
+        self.shape = shape
+        self._plain = f"{short(shape.name)}_{epoch}"
+        self._schema = quoted(schema)
+        self.table = f"{self._schema}.{quoted(self._plain)}"
+        self.columns = ", ".join(quoted(column.name) for column in shape.columns)
+        self._view = shape.view
+        self._names = tuple([column.name for column in shape.columns])
+        encoders = [(number, encoder(column)) for number, column in enumerate(shape.columns)]
+        self._encoders = [(number, encode) for number, encode in encoders if encode is not None]
+        decoders = [(number, decoder(column)) for number, column in enumerate(shape.columns)]
+        self._decoders = [(number, decode) for number, decode in decoders if decode is not None]
+        self._key_encoders = [encoder(shape.column(name)) for name in shape.key]
+        self._advance = advance
+        self._lookup = self._found_by_key()
+        self._commits = {
+            (rows, gone): self._commit(rows=rows, gone=gone) for rows in (False, True) for gone in (False, True)
+        }
+
+    # Tables
+
+    def create(self) -> list[str]:
+        """The statements that make the table, its indexes, and the SQL view of the view's own name in lower case."""
+        columns = [
+            f"{quoted(column.name)} {sql_type(column)}{'' if column.optional else ' NOT NULL'}"
+            for column in self.shape.columns
+        ]
+        keys = ", ".join(quoted(name) for name in self.shape.key)
+        shown = ", ".join(f"{quoted(name)} AS {quoted(name.lower())}" for name in self._names)
+        return [
+            f"CREATE TABLE {self.table} ({', '.join(columns)}, PRIMARY KEY ({keys}))",
+            *[
+                f"CREATE INDEX {quoted(f'{self._plain}_{number}')} ON {self.table} "
+                f"({quoted(name)}{' NULLS FIRST' if self.shape.column(name).optional else ''}, {keys})"
+                for number, name in enumerate(self.shape.index)
+            ],
+            f"DROP VIEW IF EXISTS {self._sql_view}",
+            f"CREATE VIEW {self._sql_view} AS SELECT {shown} FROM {self.table}",  # noqa: S608 - names
+        ]
+
+    def drop(self) -> str:
+        """The statement that drops the table, when no SQL view is on it any more."""
+        return f"DROP TABLE IF EXISTS {self.table}"
+
+    @property
+    def _sql_view(self) -> str:
+        return f"{self._schema}.{quoted(short(self.shape.name.lower()))}"
+
+    # Rows
+
+    def encode(self, row: V) -> Sequence[Any]:
+        """A row as bind values. Raises ValueError where the table cannot hold it."""
+        self.shape.check_types(row)
+        values = list(msgspec.structs.astuple(row))
+        for number, encode in self._encoders:
+            if (value := values[number]) is not None:
+                values[number] = encode(value)
+        return values
+
+    def encode_key(self, key: Key) -> tuple[Any, ...]:
+        """A key as bind values. Raises ValueError where no row can have it."""
+        parts = key if len(self._key_encoders) > 1 else (key,)
+        return tuple(
+            [part if encode is None else encode(part) for encode, part in zip(self._key_encoders, parts, strict=True)]
+        )
+
+    def decode(self, values: Iterable[Any]) -> V:
+        """A row again."""
+        values = list(values)
+        for number, decode in self._decoders:
+            if (value := values[number]) is not None:
+                values[number] = decode(value)
+        return self._view(**dict(zip(self._names, values, strict=True)))
+
+    def lookup(self, keys: Collection[Key]) -> tuple[str, list[Any]]:
+        """The statement that finds the rows of these keys, with an array for each field of the key."""
+        wanted: list[tuple[Any, ...]] = []
+        for key in keys:
+            with suppress(ValueError):  # what the column cannot hold is not there
+                wanted.append(self.encode_key(key))
+        return self._lookup, _by_column(wanted, len(self.shape.key))
+
+    def commit(self, rows: Sequence[Sequence[Any]], gone: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
+        """The statement that moves the checkpoint and writes the rows, and its binds after the checkpoint's own."""
+        binds = [
+            *(_by_column(rows, len(self._names)) if rows else ()),
+            *(_by_column(gone, len(self.shape.key)) if gone else ()),
+        ]
+        return self._commits[bool(rows), bool(gone)], binds
+
+    # Statements
+
+    def _found_by_key(self) -> str:
+        columns = ", ".join(f"row.{quoted(name)}" for name in self._names)
+        keys = [self.shape.column(name) for name in self.shape.key]
+        return (
+            f"SELECT {columns} FROM {_rows(keys, 'wanted', 1)} JOIN {self.table} AS row ON "  # noqa: S608 - names
+            + " AND ".join(f"row.{quoted(key.name)} = wanted.{quoted(key.name)}" for key in keys)
+        )
+
+    def _commit(self, *, rows: bool, gone: bool) -> str:
+        """One statement, so one transaction and one round trip. It writes nothing where the checkpoint did not move."""
+        parts = [f"moved AS ({self._advance})"]
+        first = 6  # after the checkpoint's own binds
+        keys = [self.shape.column(name) for name in self.shape.key]
+        if rows:
+            added = _rows(self.shape.columns, "added", first)
+            updates = ", ".join(
+                f"{quoted(name)} = excluded.{quoted(name)}" for name in self._names if name not in self.shape.key
+            )
+            parts.append(
+                f"written AS (INSERT INTO {self.table} ({self.columns}) SELECT {self.columns} FROM {added} "  # noqa: S608 - names
+                f"WHERE EXISTS (SELECT FROM moved) ON CONFLICT ({', '.join(quoted(key.name) for key in keys)}) "
+                f"DO {f'UPDATE SET {updates}' if updates else 'NOTHING'})"
+            )
+            first += len(self._names)
+        if gone:
+            same = " AND ".join(f"row.{quoted(key.name)} = gone.{quoted(key.name)}" for key in keys)
+            parts.append(
+                f"deleted AS (DELETE FROM {self.table} AS row USING {_rows(keys, 'gone', first)} "  # noqa: S608 - names
+                f"WHERE {same} AND EXISTS (SELECT FROM moved))"
+            )
+        return f"WITH {', '.join(parts)} SELECT count(*) FROM moved"  # noqa: S608 - names
+
+
+def _rows(columns: Sequence[Column], name: str, first: int) -> str:
+    """Arrays, one for each column, as a table of this name; the first of them is the bind of that number."""
+    arrays = ", ".join(f"${first + number}::{_TYPES[column.kind]}[]" for number, column in enumerate(columns))
+    return f"unnest({arrays}) AS {name} ({', '.join(quoted(column.name) for column in columns)})"
+
+
+def _by_column(rows: Sequence[Sequence[Any]], width: int) -> list[Any]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]

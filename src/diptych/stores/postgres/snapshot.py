@@ -1,0 +1,183 @@
+"""Reading views: snapshots on transactions that the database itself holds to reading."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import asyncpg
+import msgspec
+
+from diptych.errors import DiptychError, Forbidden, Malformed, NotCaughtUp, TooLarge, Unavailable
+from diptych.log import Anchor
+from diptych.messages import View
+from diptych.read import Checkpoint, Failure, Key, Kind, NeverFilled, Selector, ViewShape
+from diptych.read.views import MAX_ROWS
+from diptych.stores.postgres import select
+from diptych.stores.postgres.address import Address
+from diptych.stores.postgres.connection import DRIVER_ERRORS, Connection, Pool, translate
+from diptych.stores.postgres.free_sql import as_subquery
+from diptych.stores.postgres.rows import RowTable, quoted
+
+V = TypeVar("V", bound=View)
+T = TypeVar("T")
+
+Tables = Callable[[ViewShape[Any], int], RowTable[Any]]
+
+BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+_WRONG_SQL = (
+    asyncpg.exceptions.SyntaxOrAccessError,
+    asyncpg.exceptions.DataError,
+    asyncpg.exceptions.FeatureNotSupportedError,
+    asyncpg.exceptions.ProgramLimitExceededError,
+    asyncpg.InterfaceError,
+    ValueError,
+    TypeError,
+    OverflowError,
+)
+_FORBIDDEN = (
+    asyncpg.exceptions.ReadOnlySQLTransactionError,
+    asyncpg.exceptions.ActiveSQLTransactionError,
+    asyncpg.exceptions.InsufficientPrivilegeError,
+)
+
+
+class ViewReaders:
+    """Gives snapshots. A connection belongs to one of them at a time."""
+
+    def __init__(self, address: Address, pool: Pool, tables: Tables) -> None:
+        self._address = address
+        self._pool = pool
+        self._tables = tables
+        self._sql = address.statements("views.sql")
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncGenerator["PostgresSnapshot"]:
+        """A snapshot, which is taken with the first read."""
+        async with self._pool.held(lambda connection: connection.execute(BEGIN)) as connection:
+            snapshot = PostgresSnapshot(self._address, connection, self._sql["view"], self._tables)
+            try:
+                yield snapshot
+            finally:
+                await snapshot.end()
+
+
+class PostgresSnapshot:
+    """See `diptych.read.Snapshot`."""
+
+    def __init__(self, address: Address, connection: Connection, view_sql: str, tables: Tables) -> None:
+        self._address = address
+        self._connection = connection
+        self._view_sql = view_sql
+        self._make_table = tables
+        self._tables: dict[ViewShape[Any], RowTable[Any]] = {}
+        self._turn = asyncio.Lock()
+        self._over = False
+
+    async def end(self) -> None:
+        """Ends the transaction, when a read that a handler left running is over."""
+        self._over = True
+        async with self._turn:
+            try:
+                await self._connection.execute("ROLLBACK")
+            except DRIVER_ERRORS:
+                self._connection.terminate()
+
+    async def checkpoint(self, shape: ViewShape[Any]) -> Checkpoint:
+        row = await self._run(lambda connection: connection.fetchrow(self._view_sql, shape.name))
+        if row is None:
+            where = self._address.shown
+            raise NeverFilled(f"View {shape.name} was never filled in {where}; no projector has run there.")
+        checkpoint = as_checkpoint(row, shape)
+        self._tables[shape] = self._make_table(shape, checkpoint.epoch)
+        return checkpoint
+
+    async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:
+        table: RowTable[V] = self._tables[shape]
+        return await self._run(lambda connection: find_rows(connection, table, keys))
+
+    async def select(self, shape: ViewShape[V], selector: Selector) -> list[V]:
+        table: RowTable[V] = self._tables[shape]
+        limit = MAX_ROWS + 1 if selector.limit is None else selector.limit
+        sql, binds = select.select(table, selector, limit)
+        rows = await self._run(lambda connection: connection.fetch(sql, *binds))
+        if selector.limit is None and len(rows) > MAX_ROWS:
+            raise TooLarge(f"More than {MAX_ROWS} rows of {shape.name} fit; use limit() or page().")
+        return [table.decode(row) for row in rows]
+
+    async def count(self, shape: ViewShape[Any], selector: Selector) -> int:
+        sql, binds = select.count(self._tables[shape], selector)
+        number: int = await self._run(lambda connection: connection.fetchval(sql, *binds))
+        return number
+
+    async def total(self, shape: ViewShape[Any], field: str, selector: Selector) -> Any:
+        column = shape.column(field)
+        sql, binds = select.total(self._tables[shape], column, selector)
+        found = await self._run(lambda connection: connection.fetchval(sql, *binds))
+        kind = {Kind.DECIMAL: Decimal, Kind.REAL: float}.get(column.kind, int)
+        return kind(found or 0)
+
+    async def sql(self, statement: str, binds: Mapping[str, object]) -> list[dict[str, Any]]:
+        query, values = as_subquery(statement, binds, MAX_ROWS + 1)
+
+        async def work(connection: Connection) -> tuple[list[str], list[asyncpg.Record]]:
+            path = f"{quoted(self._address.views_schema)}, pg_catalog"
+            await connection.execute(f"SAVEPOINT free_sql; SET LOCAL search_path = {path}")
+            try:
+                prepared = await connection.prepare(query)
+                names = [attribute.name for attribute in prepared.get_attributes()]
+                return names, await prepared.fetch(*values)
+            finally:  # SQL that fails does not end the snapshot
+                await connection.execute("ROLLBACK TO free_sql")
+
+        try:
+            names, rows = await self._in_turn(work)
+        except (*DRIVER_ERRORS, ValueError, TypeError, OverflowError) as error:
+            raise _sql_error(error, self._address) from error
+        if len(set(names)) < len(names):
+            raise Malformed("This SQL does not run: two columns of the answer have one name; say AS")
+        if len(rows) > MAX_ROWS:
+            raise TooLarge(f"The statement gives more than {MAX_ROWS} rows; add a LIMIT.")
+        return [dict(row) for row in rows]
+
+    async def _run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        try:
+            return await self._in_turn(work)
+        except asyncpg.exceptions.UndefinedTableError as error:
+            raise Unavailable("The view was begun anew while it was read; ask again.") from error
+        except DRIVER_ERRORS as error:
+            raise translate(error, self._address) from error
+
+    async def _in_turn(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        async with self._turn:
+            if self._over:
+                raise Unavailable("This query has ended, and its views are closed: await every read in its handler.")
+            return await work(self._connection)
+
+
+def as_checkpoint(row: asyncpg.Record, shape: ViewShape[Any]) -> Checkpoint:
+    """Where a view stands. Raises NotCaughtUp for one of another shape."""
+    fingerprint, epoch, log_id, position, event_id, failure = row
+    if fingerprint != shape.fingerprint:
+        raise NotCaughtUp(
+            shape.name, position, position, "another version of the code, with another shape of it, fills it"
+        )
+    failed = None if failure is None else msgspec.json.decode(failure, type=Failure)
+    return Checkpoint(log_id, Anchor(position, event_id), epoch, failed)
+
+
+async def find_rows(connection: Connection, table: RowTable[V], keys: Sequence[Key]) -> dict[Key, V]:
+    """The rows of these keys that exist, by key."""
+    sql, binds = table.lookup(keys)
+    rows = [table.decode(values) for values in await connection.fetch(sql, *binds)]
+    return {table.shape.key_of(row): row for row in rows}
+
+
+def _sql_error(error: BaseException, address: Address) -> DiptychError:
+    if isinstance(error, _FORBIDDEN):
+        return Forbidden(f"Views are read-only: sql() takes one SELECT ({error}).")
+    if isinstance(error, _WRONG_SQL):
+        return Malformed(f"This SQL does not run: {error}")
+    return translate(error, address)

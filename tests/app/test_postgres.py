@@ -1,0 +1,133 @@
+"""A context on PostgreSQL: the whole way from command to query, also while its server comes and goes."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from diptych import NotCaughtUp, Token, Unavailable, View
+from diptych.read import ViewShape
+from diptych.stores.postgres import PostgresStore
+from diptych.stores.postgres.address import address_of
+from diptych.testing.view_store import LOG, OTHER_LOG, at, begin
+from tests.app.shop import AllOrders, OrderCount, ShipOrder, order, shop
+from tests.conftest import RELEASES, new_store, programs_of
+from tests.faults.postgres_tools import kill, session
+from tests.faults.tools import check_whole
+from tests.postgres import Server, running
+
+
+class Item(View, key="id"):
+    id: int
+
+
+ITEM = ViewShape(Item)
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Server]:
+    """A server that may be killed."""
+    with running(programs_of(max(RELEASES, key=int, default=""))) as server:
+        yield server
+
+
+async def test_commands_become_answers_that_are_never_older_than_their_receipts(postgres_url: str) -> None:
+    async with shop.open(postgres_url) as app:
+        for number in range(50):
+            receipt = await app.execute(order(f"{number}"))
+            assert await app.ask(OrderCount(), after=receipt.token) == number + 1
+        await asyncio.gather(*[app.execute(ShipOrder(order_id=f"{number}")) for number in range(50)])
+        await check_whole(app)
+    async with shop.open(postgres_url) as app:
+        assert len(await app.ask(AllOrders(), after=await app.token())) == 50
+
+
+async def test_two_openings_answer_for_each_others_commands(postgres_url: str) -> None:
+    async with shop.open(postgres_url) as one, shop.open(postgres_url) as other:
+        for number in range(20):
+            receipt = await (one, other)[number % 2].execute(order(f"{number}"))
+            assert await (other, one)[number % 2].ask(OrderCount(), after=receipt.token) == number + 1
+        await check_whole(one)
+
+
+async def test_more_questions_than_connections_take_turns(postgres_url: str) -> None:
+    async with shop.open(postgres_url) as app:
+        receipt = await app.execute(order("1"))
+        answers = await asyncio.gather(*[app.ask(OrderCount(), after=receipt.token) for _ in range(200)])
+        assert answers == [1] * 200
+
+
+async def test_9_projectors_whose_sessions_are_killed_go_on_and_count_nothing_twice(postgres_url: str) -> None:
+    async with shop.open(postgres_url) as app:
+        done = asyncio.Event()
+
+        async def harm() -> int:
+            killed = 0
+            while not done.is_set():
+                killed += await kill(postgres_url, "projector") + await kill(postgres_url, "query")
+                await asyncio.sleep(0.02)
+            return killed
+
+        harming = asyncio.create_task(harm())
+        for number in range(300):
+            await app.execute(order(f"{number}"))
+        done.set()
+        assert await harming > 3
+        assert len(await check_whole(app)) == 300
+
+
+async def test_22_a_server_that_is_restarted_is_found_again_by_commands_projectors_and_queries(
+    own_postgres: Server,
+) -> None:
+    url = await asyncio.to_thread(new_store, own_postgres)
+    async with shop.open(url) as app:
+        receipt = await app.execute(order("1"))
+        await app.caught_up(receipt.token)
+        for number in range(2, 5):
+            await asyncio.to_thread(own_postgres.stop)
+            with pytest.raises(Unavailable):
+                await app.ask(OrderCount())
+            await asyncio.to_thread(own_postgres.start)
+            receipt = await app.execute(order(f"{number}"))
+            assert await app.ask(OrderCount(), after=receipt.token, timeout=timedelta(seconds=10)) == number
+        await check_whole(app)
+
+
+async def test_a_token_ahead_of_the_log_is_waited_for_and_then_refused(postgres_url: str) -> None:
+    async with shop.open(postgres_url) as app:
+        with pytest.raises(NotCaughtUp):
+            await app.ask(OrderCount(), after=Token.at(app.log.log_id, 5), timeout=timedelta(milliseconds=100))
+
+
+async def test_a_view_begins_anew_while_its_former_filling_is_read_and_drops_it_when_it_can(postgres_url: str) -> None:
+    async def fillings() -> list[str]:
+        async with session(postgres_url) as connection:
+            sql = "SELECT tablename FROM pg_tables WHERE schemaname = $1 ORDER BY 1"
+            return [row[0] for row in await connection.fetch(sql, address_of(postgres_url).views_schema)]
+
+    async with PostgresStore(postgres_url).views() as store:
+        await begin(store, ITEM, [Item(id=1)])
+        async with store.snapshot() as held:
+            await held.checkpoint(ITEM)
+            assert len(await held.get_many(ITEM, [1])) == 1
+            checkpoint = await store.prepare(ITEM, OTHER_LOG)
+            assert checkpoint.position == 0
+            await store.commit(ITEM, {2: Item(id=2)}, checkpoint, at(1))
+            assert len(await held.get_many(ITEM, [1])) == 1
+            assert await fillings() == ["Item_2", "Item_3"]
+        async with store.snapshot() as snapshot:
+            await snapshot.checkpoint(ITEM)
+            assert await snapshot.sql("SELECT * FROM item", {}) == [{"id": 2}]
+        assert (await store.prepare(ITEM, LOG)).epoch == 4
+        assert await fillings() == ["Item_4"]
+
+
+async def test_a_reader_whose_filling_is_dropped_under_it_is_told_to_ask_again(postgres_url: str) -> None:
+    async with PostgresStore(postgres_url).views() as store:
+        await begin(store, ITEM, [Item(id=1)])
+        async with store.snapshot() as late:
+            await late.checkpoint(ITEM)  # it has not touched the rows yet
+            await store.prepare(ITEM, OTHER_LOG)
+            with pytest.raises(Unavailable, match="ask again"):
+                await late.get_many(ITEM, [1])

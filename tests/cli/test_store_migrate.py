@@ -1,0 +1,52 @@
+import pytest
+
+from diptych.stores.postgres.address import address_of
+from tests.cli.conftest import SHOP
+from tests.cli.running import Diptych
+from tests.postgres import Server
+
+
+def test_a_new_store_is_made_and_one_that_is_up_to_date_stays_as_it_is(diptych: Diptych, postgres: Server) -> None:
+    url = postgres.url("migrated_by_command")
+    before = diptych("event-store", "stream", "--store", url)
+    assert (before.code, before.out) == (3, "")
+    assert f"diptych store migrate --store '{address_of(url).shown}'" in before.err
+
+    assert diptych("store", "migrate", "--store", url).out == (
+        "Applied 0001 log\nApplied 0002 views\nThe store is up to date.\n"
+    )
+    assert diptych("store", "migrate", "--store", url).out == "The store is up to date.\n"
+    assert diptych("store", "migrate", "--json", "--store", url).lines() == [{"migrations": []}]
+    assert diptych("event-store", "stream", "--store", url).code == 0
+
+
+def test_what_was_done_is_told_as_json(diptych: Diptych, postgres: Server) -> None:
+    ran = diptych("store", "migrate", "--json", "--store", postgres.url("migrated_as_json"))
+
+    assert (ran.code, ran.lines()) == (0, [{"migrations": ["0001 log", "0002 views"]}])
+
+
+@pytest.mark.parametrize("url", ["sqlite:///shop.db", "memory://"])
+def test_other_kinds_of_stores_have_nothing_to_migrate(diptych: Diptych, url: str) -> None:
+    ran = diptych("store", "migrate", "--store", url)
+
+    assert ran.code == 0
+    assert "nothing to migrate" in ran.out
+
+
+def test_a_server_that_is_not_there_ends_with_3_and_keeps_the_password(diptych: Diptych) -> None:
+    ran = diptych("store", "migrate", "--store", "postgresql://ann:secret@127.0.0.1:1/shop")
+
+    assert (ran.code, ran.out) == (3, "")
+    assert "ann:***@127.0.0.1:1" in ran.err
+    assert "secret" not in ran.err
+
+
+def test_a_fact_is_recorded_and_looked_at_on_postgres_as_elsewhere(diptych: Diptych, postgres_url: str) -> None:
+    where = ("--target", SHOP, "--store", postgres_url)
+    event = '{"order_id": "1", "customer_id": "c", "total": "15.00"}'
+    ran = diptych("event-store", "append", "order-1", event, "--type", "OrderPlaced", *where)
+    assert ran.code == 0, ran.err
+    assert diptych("event-store", "replay", "order-1", *where).code == 0
+    assert "no projector has run" in diptych("projection", "status", *where).out
+    assert "It can read every event" in diptych("check", *where).out

@@ -1,0 +1,163 @@
+"""Every hot statement of the log on PostgreSQL finds its rows by an index, whatever the statistics say."""
+
+import asyncio
+import os
+import re
+from typing import Any
+
+import asyncpg
+import pytest
+
+from diptych import View
+from diptych.read import Order, Selector, ViewShape, ge
+from diptych.stores.postgres import select
+from diptych.stores.postgres.address import Address, address_of
+from diptych.stores.postgres.rows import RowTable
+from tests.conftest import new_store
+from tests.postgres import Server
+
+EVENTS = 1_000_000 if os.environ.get("DIPTYCH_SOAK") else 50_000
+
+FILL = f"""
+INSERT INTO diptych.event (position, version, recorded_at, schema, stream, type, event_id, tags, data, metadata)
+SELECT n, 1 + n / 20000, n, 1, 'order-' || n % 20000, CASE WHEN n % 1000 = 0 THEN 'Rare' ELSE 'Often' || n % 3 END,
+    decode(lpad(to_hex(n), 32, '0'), 'hex'), '[]', '{{}}', '{{}}'
+FROM generate_series(1, {EVENTS}) AS n;
+INSERT INTO diptych.event_tag (tag, position, type)
+SELECT tag, n, 'Often'
+FROM generate_series(1, {EVENTS}) AS n, LATERAL (VALUES ('id:' || n % 5000), ('all:1')) AS tags (tag);
+INSERT INTO diptych.ledger (position, version, recorded_at, events, command_id, stream, fingerprint)
+SELECT n, 1, n, 1, 'command-' || n, 'order-' || n, '' FROM generate_series(1, {EVENTS}) AS n;
+"""
+
+HOT: dict[str, tuple[list[Any], str]] = {
+    "head": ([], "event_pkey"),
+    "outcomes": ([["command-7", "command-8"]], "ledger_pkey"),
+    "load": (["order-7"], "event_stream"),
+    "select_by_tags": ([["id:7"], []], "event_tag_pkey"),
+    "select_by_types": ([["Rare"]], "event_type"),
+    "read": ([EVENTS // 2, 500], "event_pkey"),
+    "read_types": ([EVENTS // 2, 500, ["Rare", "Often1"], 100_000], "event_pkey"),
+    "read_records": ([EVENTS // 2, 500], "event_pkey"),
+    "read_records_types": ([EVENTS // 2, 500, ["Rare", "Often1"], 100_000], "event_pkey"),
+    "event_at": ([7], "event_pkey"),
+    "last_upto": ([7], "event_pkey"),
+}
+IN_ORDER = ["head", "read", "read_types", "read_records", "read_records_types", "last_upto"]
+
+
+@pytest.fixture(scope="module")
+def filled(postgres: Server) -> Address:
+    """A log of many events."""
+    address = address_of(new_store(postgres))
+
+    async def fill() -> None:
+        connection = await asyncpg.connect(address.dsn)
+        await connection.execute(address.placed(FILL))
+        await connection.execute("VACUUM ANALYZE")
+        await connection.close()
+
+    asyncio.run(fill())
+    return address
+
+
+async def plans(address: Address, sql: str, binds: list[Any]) -> list[str]:
+    """The plan for these values, and the one that is kept for all values."""
+    connection = await asyncpg.connect(address.dsn)
+    try:
+        found: list[str] = []
+        for mode in ("force_custom_plan", "force_generic_plan"):
+            await connection.execute(f"SET plan_cache_mode = {mode}")
+            rows = await connection.fetch(f"EXPLAIN {sql}", *binds)
+            found.append("\n".join(row[0] for row in rows))
+        return found
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("name", HOT)
+async def test_a_statement_of_the_log_uses_its_index(filled: Address, name: str) -> None:
+    binds, index = HOT[name]
+    for plan in await plans(filled, filled.statements("log.sql")[name], binds):
+        assert re.search(rf"\b{index}\b", plan), plan
+        assert "Seq Scan" not in plan, plan
+
+
+SPANNED = {
+    "find_by_scan": ([], "event_pkey"),
+    "find_by_tags": ([["id:7"]], "event_tag_pkey"),
+    "find_by_stream": (["order-7", []], "event_stream"),
+}
+
+
+@pytest.mark.parametrize("name", SPANNED)
+@pytest.mark.parametrize("direction", ["ASC", "DESC"])
+async def test_a_span_is_read_by_its_index_in_both_directions(filled: Address, name: str, direction: str) -> None:
+    more, index = SPANNED[name]
+    statement = filled.statements("find.sql")[name]
+    assert statement.count(" ASC ") == 1
+    for plan in await plans(filled, statement.replace(" ASC ", f" {direction} "), [5, 90_000, [], None, 10, *more]):
+        assert re.search(rf"\b{index}\b", plan), plan
+        assert "Seq Scan" not in plan, plan
+
+
+@pytest.mark.parametrize("name", IN_ORDER)
+async def test_what_is_read_in_order_is_not_sorted(filled: Address, name: str) -> None:
+    binds, _ = HOT[name]
+    for plan in await plans(filled, filled.statements("log.sql")[name], binds):
+        assert "Sort" not in plan, plan
+
+
+APPENDS = {
+    "a group": "SELECT * FROM diptych.append_group('1000', 0, true, ARRAY[1], ARRAY['new-1'], ARRAY['x'::bytea], "
+    "ARRAY[1], ARRAY['order-7'], ARRAY[NULL::bigint], ARRAY[1], ARRAY['{}'::bytea], "
+    """'[{"append": 1, "after": 5, "types": [], "tags": ["id:-1"]},"""
+    """ {"append": 1, "after": 5, "types": ["Never"], "tags": []}]', '{}', '{}', '{}', '{}', """
+    "ARRAY[1], ARRAY[1], ARRAY['T'], ARRAY[1], ARRAY['e'::bytea], ARRAY['[\"id:7\"]'], ARRAY['{}'::bytea])",
+    "one": "SELECT * FROM diptych.append_one('1000', 0, 'new-2', 'x', 'order-8', NULL, '{}', 'T', 1, 'e', "
+    "'[\"id:7\"]', '{}')",
+}
+
+
+@pytest.mark.parametrize("name", APPENDS)
+async def test_an_append_looks_at_few_rows_however_long_the_log_is(filled: Address, name: str) -> None:
+    connection = await asyncpg.connect(filled.dsn)
+    try:
+        sql = filled.placed(
+            "SELECT relname, seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE schemaname = '{}'"
+        ).format(filled.schema)
+        transaction = connection.transaction()
+        await transaction.start()
+        assert await connection.fetchval(filled.placed(APPENDS[name])) in (0, [0])
+        looked_at = {row[0]: row[1] for row in await connection.fetch(sql)}
+        await transaction.rollback()
+    finally:
+        await connection.close()
+    assert {table: rows for table, rows in looked_at.items() if rows > 30} == {}
+
+
+class Sale(View, key="sale_id", index=("amount", "shop")):
+    sale_id: str
+    amount: int
+    shop: str | None = None
+
+
+async def test_rows_are_found_by_key_by_a_declared_index_and_page_by_page(postgres_url: str) -> None:
+    address = address_of(postgres_url)
+    table = RowTable(ViewShape(Sale), 1, address.views_schema, "SELECT")
+    connection = await asyncpg.connect(address.dsn)
+    for statement in table.create():
+        await connection.execute(statement)
+    rows = "SELECT n::text, n % 1000, 'shop' || n % 500 FROM generate_series(1, 20000) AS n"
+    await connection.execute(f"INSERT INTO {table.table} {rows}; ANALYZE")
+    await connection.close()
+    late = Selector(order=(Order("amount", descending=True), Order("sale_id", descending=False)), after=(500, "7"))
+    for (sql, binds), index in [
+        (table.lookup(["1", "2", "3"]), "Sale_1_pkey"),
+        (select.select(table, Selector(filters=(("amount", ge(990)),)), 10), "Sale_1_0"),
+        (select.select(table, Selector(order=(Order("amount", descending=False),)), 10), "Sale_1_0"),
+        (select.select(table, Selector(order=(Order("shop", descending=True),)), 10), "Sale_1_1"),
+        (select.select(table, Selector(order=(Order("shop", descending=False),)), 10), "Sale_1_1"),
+        (select.select(table, late, 10), "Sale_1_0"),
+    ]:
+        assert index in (await plans(address, sql, binds))[0], sql

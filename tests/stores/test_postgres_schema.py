@@ -1,0 +1,131 @@
+"""The tables of a PostgreSQL store are made by numbered migrations, and looked at before a store is used."""
+
+import asyncio
+import re
+from importlib.resources import files
+
+import asyncpg
+import pytest
+
+from diptych import NotAStore
+from diptych.stores.postgres import PostgresStore, schema
+from diptych.stores.postgres.address import address_of
+from tests.faults.tools import new_append
+from tests.postgres import Server
+
+COLUMNS = """
+SELECT table_name, column_name, ordinal_position, data_type, numeric_precision, is_nullable, column_default,
+    collation_name
+FROM information_schema.columns WHERE table_schema = $1 ORDER BY 1, 3
+"""
+INDEXES = "SELECT replace(indexdef, schemaname, '') FROM pg_indexes WHERE schemaname = $1 ORDER BY 1"
+OPTIONS = """
+SELECT relname, reloptions FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE nspname = $1 ORDER BY 1
+"""
+
+
+async def shape(connection: "asyncpg.Connection[asyncpg.Record]", name: str) -> list[list[tuple[object, ...]]]:
+    return [[tuple(row) for row in await connection.fetch(sql, name)] for sql in (COLUMNS, INDEXES, OPTIONS)]
+
+
+async def set_number(url: str, number: int) -> None:
+    address = address_of(url)
+    connection = await asyncpg.connect(address.dsn)
+    await connection.execute(address.placed("DELETE FROM diptych.migration WHERE number > 1"))
+    if number > 1:
+        await connection.execute(address.placed("INSERT INTO diptych.migration VALUES ($1, 'other')"), number)
+    await connection.close()
+
+
+async def test_all_migrations_give_the_schema(postgres_url: str) -> None:
+    migrated = address_of(postgres_url)
+    written = migrated._replace(schema=f"{migrated.schema}_written")
+    connection = await asyncpg.connect(migrated.dsn)
+    await connection.execute(f"CREATE SCHEMA {written.schema}")
+    await connection.execute(written.script("schema.sql"))
+    for suffix in ("", "_views"):
+        expected = await shape(connection, written.schema + suffix)
+        assert await shape(connection, migrated.schema + suffix) == expected
+    await connection.close()
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    assert [migration.number for migration in schema.MIGRATIONS] == list(range(1, schema.NEWEST + 1))
+
+
+def test_each_file_of_sql_names_no_schema_but_the_default_one() -> None:
+    folder = files("diptych.stores.postgres")
+    names = ["schema.sql", "functions.sql", *[migration.file for migration in schema.MIGRATIONS]]
+    for name in names:
+        text = re.sub(r"--.*|'[^']*'", "", folder.joinpath(name).read_text("utf-8"))
+        for table in re.findall(r"(?:TABLE|INTO|FROM|JOIN) (\w+\.\w+)", text):
+            assert table.split(".")[0] in ("diptych", "information_schema"), f"{name}: {table}"
+
+
+async def test_a_store_is_migrated_once_and_then_stays_as_it_is(postgres: Server) -> None:
+    store = PostgresStore(postgres.url("migrated_once"))
+    assert await store.migrate() == ["0001 log", "0002 views"]
+    async with store.log() as log:
+        id = log.log_id
+    assert await store.migrate() == []
+    async with store.log() as log:
+        assert log.log_id == id
+
+
+async def test_of_many_who_migrate_at_once_one_does_it(postgres: Server) -> None:
+    answers = await asyncio.gather(*[PostgresStore(postgres.url("raced")).migrate() for _ in range(6)])
+    assert sorted(map(len, answers)) == [0, 0, 0, 0, 0, schema.NEWEST]
+
+
+async def test_a_schema_that_is_not_there_names_the_command_that_makes_it(postgres: Server) -> None:
+    store = PostgresStore(postgres.url("nothing_here"))
+    for opening in (store.log(), store.views()):
+        with pytest.raises(NotAStore, match=r"no store in schema 'nothing_here'.*diptych store migrate --store"):
+            async with opening:
+                pass
+
+
+async def test_an_older_schema_names_the_command_that_brings_it_up_to_date(postgres_url: str) -> None:
+    await set_number(postgres_url, 1)
+    with pytest.raises(NotAStore, match=rf"at migration 1, .* needs {schema.NEWEST}; .*diptych store migrate"):
+        async with PostgresStore(postgres_url).log():
+            pass
+
+
+async def test_a_newer_schema_is_left_alone(postgres_url: str) -> None:
+    await set_number(postgres_url, 99)
+    with pytest.raises(NotAStore, match="at migration 99, which is newer"):
+        async with PostgresStore(postgres_url).log():
+            pass
+    with pytest.raises(NotAStore, match="at migration 99, which is newer"):
+        await PostgresStore(postgres_url).migrate()
+
+
+async def test_a_schema_that_holds_something_else_is_left_alone(postgres: Server) -> None:
+    connection = await asyncpg.connect(postgres.url())
+    await connection.execute("CREATE SCHEMA taken; CREATE TABLE taken.event (id integer)")
+    with pytest.raises(NotAStore, match=r"holds something else.*\?schema="):
+        await PostgresStore(postgres.url("taken")).migrate()
+    tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname LIKE 'taken%'")
+    assert [row[0] for row in tables] == ["event"]
+    await connection.close()
+
+
+async def test_a_database_of_another_encoding_is_refused(postgres: Server) -> None:
+    connection = await asyncpg.connect(postgres.url())
+    await connection.execute("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
+    await connection.close()
+    with pytest.raises(NotAStore, match="UTF8"):
+        await PostgresStore(postgres.url().replace("/postgres?", "/latin?")).migrate()
+
+
+async def test_stores_in_one_database_do_not_disturb_each_other(postgres: Server) -> None:
+    stores = [PostgresStore(postgres.url(name)) for name in ("shop_one", "shop_two")]
+    for store in stores:
+        await store.migrate()
+    async with stores[0].log() as one, stores[1].log() as two:
+        assert one.log_id != two.log_id
+        await one.append(new_append("order-1"))
+        assert (await one.head()).position == 1
+        assert (await two.head()).position == 0
