@@ -83,7 +83,7 @@ async def test_a_statement_of_the_log_uses_its_index(filled: Address, name: str)
         assert "Seq Scan" not in plan, plan
 
 
-SPANNED = {
+SPANNED: dict[str, tuple[list[Any], str]] = {
     "find_by_scan": ([], "event_pkey"),
     "find_by_tags": ([["id:7"]], "event_tag_pkey"),
     "find_by_stream": (["order-7", []], "event_stream"),
