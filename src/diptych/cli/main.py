@@ -24,6 +24,7 @@ from diptych import (
 from diptych.cli import event_store, projection
 from diptych.cli.check import check
 from diptych.cli.demo import demo
+from diptych.cli.new import new
 from diptych.cli.words import INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Stop, say
 
 app = App(
@@ -33,6 +34,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.command(demo)
+app.command(new)
 app.command(check)
 
 events = App(name="event-store", help="Look into the log, tell an aggregate's story, record a fact by hand.")
