@@ -71,7 +71,9 @@ def test_every_decision_is_in_the_list_of_decisions_and_has_its_form() -> None:
     records = sorted((DOCS / "adr").glob("[0-9]*.md"))
     listed = read(DOCS / "adr" / "README.md")
 
-    for number, record in enumerate(records, 1):
+    assert len({record.name[:4] for record in records}) == len(records)
+    for record in records:
+        number = int(record.name.partition("-")[0])
         title, text = re.match(r"# (\d+\. .+)\n", read(record)), read(record)
         assert record.name.startswith(f"{number:04}-")
         assert title is not None

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from cyclopts import Parameter
 
+from diptych.cli.options import Switch
 from diptych.cli.words import DONE, INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Stop
 
 if TYPE_CHECKING:
@@ -19,17 +20,19 @@ if TYPE_CHECKING:
     from diptych.demo.run import Findings
     from diptych.demo.sales_file import Invoice
 
-Switch = Parameter(negative=())
-
 
 def demo(
     *,
-    data: Path | None = None,
-    store: str | None = None,
+    data: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    store: Annotated[str | None, Parameter(metavar="URL")] = None,
     json: Annotated[bool, Switch] = False,
     no_serve: Annotated[bool, Switch] = False,
 ) -> int:
     """Load a shop's real sales, one command per invoice, and report on them.
+
+    Into a store that is kept:
+
+        diptych demo --store sqlite:///shop.db
 
     Loading the same file into the same store again changes nothing; a load that was stopped goes on.
 

@@ -23,13 +23,41 @@ from diptych import (
 )
 from diptych.cli import event_store, projection
 from diptych.cli.check import check
+from diptych.cli.completion import installer
 from diptych.cli.demo import demo
 from diptych.cli.new import new
 from diptych.cli.words import INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Stop, say
 
+HELP = """CQRS for Python: commands are decided, events kept, queries answered.
+
+See it run; then make a project of your own, with tests that pass:
+
+    diptych demo
+    diptych new bakery
+
+`--help` behind any command shows an example of it. Exit codes: 0 done, 1 the
+answer is no, 2 wrong use, 3 the store cannot be reached, 130 stopped.
+"""
+
+EVENT_STORE_HELP = r"""Look into the log, tell an aggregate's story, record a fact by hand.
+
+What happened today, and how one order came to its state:
+
+    diptych event-store stream 2026-01-31 --store sqlite:///shop.db
+    diptych event-store replay order-536365 \
+        --target shop:shop --store sqlite:///shop.db
+"""
+
+PROJECTION_HELP = """See how the views stand.
+
+Those of a shop:
+
+    diptych projection status --target shop:shop --store sqlite:///shop.db
+"""
+
 app = App(
     name="diptych",
-    help="CQRS for Python: commands are decided, events kept, queries answered.",
+    help=HELP,
     version=__version__,
     suppress_keyboard_interrupt=False,
 )
@@ -37,15 +65,16 @@ app.command(demo)
 app.command(new)
 app.command(check)
 
-events = App(name="event-store", help="Look into the log, tell an aggregate's story, record a fact by hand.")
+events = App(name="event-store", help=EVENT_STORE_HELP)
 events.command(event_store.stream)
 events.command(event_store.replay)
 events.command(event_store.append)
 app.command(events)
 
-views = App(name="projection", help="See how the views stand.")
+views = App(name="projection", help=PROJECTION_HELP)
 views.command(projection.status)
 app.command(views)
+app.command(installer(app), name="--install-completion")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

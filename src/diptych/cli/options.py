@@ -8,7 +8,13 @@ Switch = Parameter(negative=(), show_default=False)
 
 Target = Annotated[
     str | None,
-    Parameter(env_var="DIPTYCH_TARGET", help="The bounded context, as module:name. The working folder is importable."),
+    Parameter(
+        env_var="DIPTYCH_TARGET",
+        metavar="MODULE:NAME",
+        help="The bounded context. Modules in the working folder are found.",
+    ),
 ]
-StoreUrl = Annotated[str | None, Parameter(env_var="DIPTYCH_STORE", help="The store's URL, such as sqlite:///shop.db.")]
+StoreUrl = Annotated[
+    str | None, Parameter(env_var="DIPTYCH_STORE", metavar="URL", help="The store, such as sqlite:///shop.db.")
+]
 Json = Annotated[bool, Parameter(negative=(), show_default=False, help="Print JSON, and nothing else, on stdout.")]
