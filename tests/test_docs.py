@@ -76,9 +76,7 @@ def test_every_kind_of_problem_is_documented_and_every_refusal_is_a_kind() -> No
 
 
 def test_every_bound_of_the_gateway_is_in_the_reference() -> None:
-    (described,) = re.findall(
-        r"^### GatewaySettings\n\n(.*?)\n\n", read(DOCS / "reference.md"), re.MULTILINE | re.DOTALL
-    )
+    described = read(DOCS / "reference.md").partition("### GatewaySettings\n\n")[2].partition("\n\n")[0]
 
     assert [bound for bound in diptych.http.GatewaySettings.__struct_fields__ if f"`{bound}`" not in described] == []
 
