@@ -218,6 +218,16 @@ def test_whoever_is_slower_than_another_touches_nothing(
     assert [path.name for path in folder.rglob("*")] == ["bakery", "recipe"]
 
 
+def test_a_note_of_where_diptych_came_from_that_cannot_be_read_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unreadable:
+        def read_text(self, _: str) -> str:
+            return "{"
+
+    monkeypatch.setattr(requirement, "distribution", lambda _: Unreadable())
+
+    assert requirement.requirement() == f"diptych[http]>={__version__}"
+
+
 @pytest.mark.parametrize(
     ("origin", "needed"),
     [

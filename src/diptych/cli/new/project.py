@@ -63,7 +63,7 @@ def walk(folder: Traversable, path: PurePosixPath) -> Iterator[tuple[PurePosixPa
     for entry in folder.iterdir():
         if entry.is_dir():
             yield from walk(entry, path / entry.name)
-        elif entry.name.endswith(SUFFIX):
+        else:
             yield path / entry.name, entry.read_text("utf-8")
 
 
