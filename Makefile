@@ -28,7 +28,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench soak setup lint format types layers changelog unit wheel lock clean
+.PHONY: help demo test bench soak setup lint format types layers changelog unit wheel docs lock clean
 
 define say
 @if [ -t 1 ] && [ -z "$$NO_COLOR" ]; then printf '\n\033[1;36m==> %s\033[0m\n' $(1); else printf '\n==> %s\n' $(1); fi
@@ -89,6 +89,10 @@ wheel: $(VENV)/dev.stamp ## build the wheel and use it in a clean environment
 	$(call say,'Wheel: built and used in a clean environment')
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/check_wheel.py
 
+docs: $(VENV)/dev.stamp ## build the documentation site, in site/
+	$(call say,'Documentation: zensical')
+	@$(BIN)/zensical build --clean --strict
+
 # --- Set-up ---
 
 $(VENV)/made.stamp:
@@ -118,5 +122,5 @@ lock: ## make the locks in requirements/ again (needs uv; LOCKFLAGS=--upgrade fo
 	@$(LOCK) --group backend --constraint requirements/dev.txt --output-file requirements/demo.txt
 
 clean: ## remove everything that was made here
-	@rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) build dist site htmlcov .coverage .coverage.* .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -72,6 +72,7 @@ def main() -> None:
         pip(python, "--no-index", "--no-deps", wheel)
         run(python, "-I", "-W", "error", "-c", USE, cwd=clean)
         run(python, "-I", "-m", "diptych", "--help", cwd=clean)
+        run(python, "-I", "-m", "diptych", "new", "bakery", cwd=clean)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,34 @@
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
 from tests.cli.running import Diptych
+from tests.cli.test_documented import COMMANDS
 
-COMMANDS = ["check", "event-store stream", "event-store replay", "event-store append", "projection status"]
+GROUPS = ["", "event-store", "projection"]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_teaches_with_an_example(diptych: Diptych, command: str) -> None:
+@pytest.mark.parametrize("command", [*GROUPS, *(name.removeprefix("diptych ") for name in COMMANDS)])
+def test_help_teaches_with_an_example_and_fits_a_terminal(
+    diptych: Diptych, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     ran = diptych(*command.split(), "--help")
 
     assert ran.code == 0
-    assert f" diptych {command} " in ran.out.partition("Usage: ")[2].partition("\n")[2]
-    for words in ("--json", "--store", "DIPTYCH_STORE"):
-        assert words in ran.out
+    assert f"\n diptych {command}".rstrip() in ran.out.replace("\n  diptych", "\n diptych")
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert not re.search(r"--[a-z-]+ (STR|INT|PATH)\b", ran.out)  # each value says what it is
+    if command not in GROUPS:
+        assert "--json" in ran.out
+
+
+@pytest.mark.parametrize("command", ["check", "event-store stream", "event-store append", "projection status"])
+def test_help_names_the_environment_that_stands_for_an_option(diptych: Diptych, command: str) -> None:
+    assert "DIPTYCH_STORE" in diptych(*command.split(), "--help").out.replace("\n", "")
 
 
 def test_help_imports_neither_a_store_nor_the_demo() -> None:

@@ -117,7 +117,7 @@ async def test_more_than_may_wait_are_refused_at_once_and_harm_nobody() -> None:
     lane = Lane(held)
     tasks = await started(lane, append("first"))
     tasks += await started(lane, *[append(f"{number}") for number in range(WAITING_APPENDS)])
-    with pytest.raises(Unavailable, match="4,096 appends are waiting"):
+    with pytest.raises(Unavailable, match="10,000 appends are waiting"):
         await lane.append(append("one more"))
     held.gate.set()
     assert len(await asyncio.gather(*tasks)) == WAITING_APPENDS + 1

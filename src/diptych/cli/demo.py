@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from msgspec.json import encode
 
+from diptych.cli.options import Switch
 from diptych.cli.words import DONE, INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Stop
 from diptych.stores import without_password
 
@@ -22,22 +23,22 @@ if TYPE_CHECKING:
     from diptych.demo.run import Findings
     from diptych.demo.sales_file import Invoice
 
-Switch = Parameter(negative=())
-
 
 def demo(
     *,
-    data: Path | None = None,
-    store: str | None = None,
+    data: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    store: Annotated[str | None, Parameter(metavar="URL")] = None,
     json: Annotated[bool, Switch] = False,
     no_serve: Annotated[bool, Switch] = False,
-    port: Annotated[int | None, Parameter(validator=Number(gte=0, lte=65535))] = None,
+    port: Annotated[int | None, Parameter(validator=Number(gte=0, lte=65535), metavar="N")] = None,
 ) -> int:
     """Load a shop's real sales, one command per invoice, report on them, and serve the shop.
 
-    Loading the same file into the same store again changes nothing; a load that was stopped goes on. The report alone:
+    The report alone, into a store that is kept:
 
-        diptych demo --no-serve
+        diptych demo --store sqlite:///shop.db --no-serve
+
+    Loading the same file into the same store again changes nothing; a load that was stopped goes on.
 
     Parameters
     ----------

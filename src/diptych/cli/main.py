@@ -23,30 +23,61 @@ from diptych import (
 )
 from diptych.cli import config, event_store, projection, store
 from diptych.cli.check import check
+from diptych.cli.completion import installer
 from diptych.cli.demo import demo
+from diptych.cli.new import new
 from diptych.cli.serve import serve
 from diptych.cli.words import INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Stop, say
 from diptych.config import ConfigurationError
 
+HELP = """CQRS for Python: commands are decided, events kept, queries answered.
+
+See it run; then make a project of your own, with tests that pass:
+
+    diptych demo
+    diptych new bakery
+
+`--help` behind any command shows an example of it. Exit codes: 0 done, 1 the
+answer is no, 2 wrong use, 3 the store cannot be reached, 130 stopped.
+"""
+
+EVENT_STORE_HELP = r"""Look into the log, tell an aggregate's story, record a fact by hand.
+
+What happened today, and how one order came to its state:
+
+    diptych event-store stream 2026-01-31 --store sqlite:///shop.db
+    diptych event-store replay order-536365 \
+        --target shop:shop --store sqlite:///shop.db
+"""
+
+PROJECTION_HELP = """See how the views stand.
+
+Those of a shop:
+
+    diptych projection status --target shop:shop --store sqlite:///shop.db
+"""
+
 app = App(
     name="diptych",
-    help="CQRS for Python: commands are decided, events kept, queries answered.",
+    help=HELP,
     version=__version__,
     suppress_keyboard_interrupt=False,
 )
 app.command(serve)
 app.command(demo)
+app.command(new)
 app.command(check)
 
-events = App(name="event-store", help="Look into the log, tell an aggregate's story, record a fact by hand.")
+events = App(name="event-store", help=EVENT_STORE_HELP)
 events.command(event_store.stream)
 events.command(event_store.replay)
 events.command(event_store.append)
 app.command(events)
 
-views = App(name="projection", help="See how the views stand.")
+views = App(name="projection", help=PROJECTION_HELP)
 views.command(projection.status)
 app.command(views)
+app.command(installer(app), name="--install-completion")
 
 settings = App(name="config", help="See the settings, and whether they can be right.")
 settings.command(config.show)

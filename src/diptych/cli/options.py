@@ -13,13 +13,16 @@ Switch = Parameter(negative=(), show_default=False)
 Target = Annotated[
     str | None,
     Parameter(
-        help="The bounded context, as module:name. The working folder is importable. [DIPTYCH_TARGET, diptych.yaml]"
+        metavar="MODULE:NAME",
+        help="The bounded context. Modules in the working folder are found. [DIPTYCH_TARGET, diptych.yaml]",
     ),
 ]
 StoreUrl = Annotated[
-    str | None, Parameter(help="The store's URL, such as sqlite:///shop.db. [DIPTYCH_STORE, diptych.yaml]")
+    str | None,
+    Parameter(metavar="URL", help="The store, such as sqlite:///shop.db. [DIPTYCH_STORE, diptych.yaml]"),
 ]
 ConfigFile = Annotated[
-    Path | None, Parameter(name="--config", help="The configuration file; by default diptych.yaml, if it is there.")
+    Path | None,
+    Parameter(name="--config", metavar="FILE", help="The configuration file; by default diptych.yaml, if it is there."),
 ]
 Json = Annotated[bool, Parameter(negative=(), show_default=False, help="Print JSON, and nothing else, on stdout.")]

@@ -5,10 +5,11 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 import msgspec
+from cyclopts import Parameter
 
 from diptych import BoundedContext
 from diptych.cli.options import ConfigFile, Json, StoreUrl, Target
@@ -40,9 +41,9 @@ def serve(  # noqa: PLR0913 - the options that this command has
     target: Target = None,
     *,
     store: StoreUrl = None,
-    host: str | None = None,
-    port: int | None = None,
-    role: str | None = None,
+    host: Annotated[str | None, Parameter(metavar="ADDRESS")] = None,
+    port: Annotated[int | None, Parameter(metavar="N")] = None,
+    role: Annotated[str | None, Parameter(metavar="ROLE")] = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> int:

@@ -13,7 +13,7 @@ from diptych.log.observer import UNOBSERVED, LogObserver
 
 Commit = Callable[[Sequence[Append]], Awaitable[Sequence[Outcome | DiptychError]]]
 
-WAITING_APPENDS = 4096
+WAITING_APPENDS = 10_000
 """Appends that may wait for the commit in flight; one more is refused, so that memory and waiting stay bounded."""
 
 WAITING_BYTES = 16 * 1024 * 1024

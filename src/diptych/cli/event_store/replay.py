@@ -3,9 +3,10 @@
 import asyncio
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
+from cyclopts import Parameter
 
 from diptych import BoundedContext, UnreadableEvent
 from diptych.app.manual import aggregate_of
@@ -51,7 +52,7 @@ def replay(
     aggregate_id: str,
     /,
     *,
-    at: str | None = None,
+    at: Annotated[str | None, Parameter(metavar="TIME|VERSION")] = None,
     target: Target = None,
     store: StoreUrl = None,
     json: Json = False,

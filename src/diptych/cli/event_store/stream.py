@@ -25,21 +25,19 @@ PAGE_EVENTS = 500
 LOOK_ROUND = timedelta(seconds=1)
 """How long a follower waits for an event before it sees whether anybody still reads what it writes."""
 
-Several = Parameter(negative=())
-
 
 def stream(  # noqa: PLR0913 - the options that this command has
     from_timestamp: str | None = None,
     /,
     *,
-    until: str | None = None,
+    until: Annotated[str | None, Parameter(metavar="TIME")] = None,
     follow: Annotated[bool, Switch] = False,
     backwards: Annotated[bool, Switch] = False,
-    type: Annotated[list[str] | None, Several] = None,
-    stream: str | None = None,
-    category: str | None = None,
-    tag: Annotated[list[str] | None, Several] = None,
-    limit: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    type: Annotated[list[str] | None, Parameter(negative=(), metavar="TYPE")] = None,
+    stream: Annotated[str | None, Parameter(metavar="STREAM")] = None,
+    category: Annotated[str | None, Parameter(metavar="CATEGORY")] = None,
+    tag: Annotated[list[str] | None, Parameter(negative=(), metavar="NAME:VALUE")] = None,
+    limit: Annotated[int | None, Parameter(validator=Number(gte=1), metavar="N")] = None,
     target: Target = None,
     store: StoreUrl = None,
     json: Json = False,
