@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from diptych.app.deadlines import Deadlines
 from diptych.app.status import CommandStatus, accepted, refused
 from diptych.errors import NotFound, Unavailable
 from diptych.log import EventCatalogue, EventLog, Recorded, Token
@@ -38,7 +39,7 @@ class App:
         self.catalogue = catalogue
         around = Surroundings(now=time.time, randomness=os.urandom, sleep=asyncio.sleep)
         self._write = WriteSide(aggregates, catalogue, log, around)
-        self._read = QuerySide(queries, {shape.view: shape for shape in shapes}, log, views)
+        self._read = QuerySide(queries, {shape.view: shape for shape in shapes}, log, views, Deadlines().within)
 
     def close(self) -> None:
         """The store is closed: whatever is asked of the app from now on is Unavailable."""
@@ -116,7 +117,7 @@ class App:
         """
         return await self._right.ask(query, after, timeout)
 
-    async def answer(
+    async def answer(  # noqa: PLR0913 - what a query may ask for
         self,
         query: Query[R],
         *,
@@ -124,12 +125,16 @@ class App:
         timeout: timedelta = ASK_TIMEOUT,
         wait: timedelta | None = None,
         lenient: bool = False,
+        checked: bool = False,
     ) -> Answer[R]:
         """The result with its position and lag; with what there is when the time is over, if `lenient`.
 
-        `wait` is how long the views may take to reach the token, where that is not `timeout`.
+        `wait` is how long the views may take to reach the token, where that is not `timeout`. `checked` says that the
+        query came in as JSON and was checked on the way, as the gateway's are: it is not checked again.
         """
-        return await self._right.answer(query, after, timeout, timeout if wait is None else wait, lenient=lenient)
+        return await self._right.answer(
+            query, after, timeout, timeout if wait is None else wait, lenient=lenient, checked=checked
+        )
 
     async def token(self) -> Token:
         """The token of the log's present end: a query after it sees everything that is kept by now."""

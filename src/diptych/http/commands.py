@@ -7,7 +7,7 @@ from urllib.parse import quote
 from diptych.app import App
 from diptych.errors import DiptychError, NotFound, OutcomeUnknown
 from diptych.http import grammar
-from diptych.http.deadlines import Deadlines
+from diptych.app.deadlines import Deadlines
 from diptych.http.exchange import JSON, Request, Response, encode
 from diptych.http.metrics import Metrics
 from diptych.http.refusals import CommandInFlight

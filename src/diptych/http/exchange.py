@@ -11,7 +11,7 @@ import msgspec
 
 from diptych.app import App
 from diptych.errors import TooLarge
-from diptych.http.deadlines import Deadlines
+from diptych.app.deadlines import Deadlines
 from diptych.http.refusals import BadHeader, BodyTimeout, Disconnected, UnsupportedMediaType
 
 Scope = MutableMapping[str, Any]

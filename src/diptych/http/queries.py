@@ -9,7 +9,7 @@ from typing import Any
 from diptych.app import App
 from diptych.errors import Malformed
 from diptych.http import grammar
-from diptych.http.deadlines import Deadlines
+from diptych.app.deadlines import Deadlines
 from diptych.http.exchange import JSON, Handle, Headers, Request, Response, encode
 from diptych.http.metrics import Metrics
 from diptych.http.parameters import Parameters
@@ -73,6 +73,7 @@ class QueryAddress:
                 timeout=settings.query_timeout,
                 wait=settings.wait if preferences.wait is None else preferences.wait,
                 lenient=preferences.lenient,
+                checked=True,
             )
         finally:
             self._seconds.observe(time.perf_counter() - began)

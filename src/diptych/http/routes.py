@@ -6,7 +6,7 @@ from typing import NamedTuple
 from diptych.app import BoundedContext
 from diptych.errors import NotFound
 from diptych.http.commands import CommandAddress, StatusAddress
-from diptych.http.deadlines import Deadlines
+from diptych.app.deadlines import Deadlines
 from diptych.http.exchange import Handle, Request
 from diptych.http.metrics import Metrics
 from diptych.http.queries import QueryAddress

@@ -41,7 +41,7 @@ from diptych.stores.sql import load_script, load_statements
 from diptych.stores.sqlite.connection import (
     FileKind,
     begin_immediate,
-    errors_of,
+    Explained,
     open_writer,
     patiently,
     roll_back,
@@ -105,7 +105,7 @@ class SqliteLog:
         self._kinds: set[tuple[str, int]] = set()
         self._writer = open_writer(path, LOG_FILE)
         try:
-            with errors_of(path):
+            with Explained(path):
                 self.log_id: str = patiently(lambda: self._writer.execute(_SQL["log_id"]).fetchone())[0]
             self._reader = Reader(path)
         except BaseException:  # whatever it was, the file is not left open

@@ -3,12 +3,11 @@
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Context
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -19,7 +18,7 @@ from diptych.read import Checkpoint, Failure, Key, Kind, NeverFilled, Selector, 
 from diptych.read.views import MAX_ROWS
 from diptych.stores.sql import load_statements
 from diptych.stores.sqlite import select
-from diptych.stores.sqlite.connection import DISPOSABLE, errors_of, open_reader, translate
+from diptych.stores.sqlite.connection import DISPOSABLE, Explained, open_reader, translate
 from diptych.stores.sqlite.reader import INLINE_TICKS, UNBOUNDED, Budget, on_a_thread, raise_unless_interrupted
 from diptych.stores.sqlite.rows import RowTable, unscaled
 
@@ -52,8 +51,8 @@ class ViewReaders:
     """The pool. A connection belongs to one snapshot at a time."""
 
     def __init__(self, path: Path, tables: Callable[[ViewShape[Any], int], RowTable[Any]]) -> None:
-        self._path = path
-        self._tables = tables
+        self.path = path
+        self.table_of = tables
         self._free: list[_Connection] = []
         self._places = asyncio.Semaphore(READERS)
 
@@ -63,30 +62,39 @@ class ViewReaders:
             connection.close()
         self._free.clear()
 
-    @asynccontextmanager
-    async def snapshot(self) -> AsyncGenerator["SqliteSnapshot"]:
-        """A snapshot, which is taken with the first read."""
-        async with self._places:
-            connection = self._free.pop() if self._free else _Connection(self._path)
-            snapshot = SqliteSnapshot(connection, self._path, self._tables)
-            try:
-                connection.begin()
-                yield snapshot
-            finally:
-                snapshot.over = True
-                await connection.end()
-                self._free.append(connection)
+    def snapshot(self) -> "SqliteSnapshot":
+        """A snapshot, to be entered; it is taken with the first read."""
+        return SqliteSnapshot(self)
+
+    async def take(self) -> "_Connection":
+        """A connection in a transaction of its own, as soon as one is free."""
+        await self._places.acquire()
+        try:
+            connection = self._free.pop() if self._free else _Connection(self.path)
+            connection.begin()
+        except BaseException:  # whatever it was, the place is free again
+            self._places.release()
+            raise
+        return connection
+
+    async def give_back(self, connection: "_Connection") -> None:
+        """Ends the connection's transaction, and gives it to the next."""
+        try:
+            await connection.end()
+            self._free.append(connection)
+        finally:
+            self._places.release()
 
 
 class _Connection:
     """A reading connection that runs cheap work inline, and on a thread what goes past its budget."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._explained = Explained(path, DISPOSABLE)
         self._free_sql = False
         own = secrets.token_hex(8)  # a statement that is prepared already passes the authorizer: no user may name these
         self._begin, self._end = f"BEGIN /* {own} */", f"ROLLBACK /* {own} */"
-        self._turn = asyncio.Lock()
+        self._thread_turn = asyncio.Lock()
         self.handle = open_reader(path)
         self.handle.create_function("decimal", 2, _decimal_text, deterministic=True)
         self._budget = Budget(self.handle)
@@ -96,25 +104,38 @@ class _Connection:
         self.handle.close()
 
     def begin(self) -> None:
-        with errors_of(self._path, DISPOSABLE):
+        with self._explained:
             self.handle.execute(self._begin)
 
     async def end(self) -> None:
-        async with self._turn:  # a handler may have left a read of its own running
+        async with self._thread_turn:  # a handler may have left a read of its own running
             self._free_sql = False
             if self.handle.in_transaction:
                 self.handle.execute(self._end)
 
-    async def run(self, work: Callable[[sqlite3.Connection], T], *, free_sql: bool = False) -> T:
-        """Runs work that only reads, inline at first. A cancelled caller interrupts it, and waits for its end."""
-        async with self._turn:
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs work that only reads, inline at first. A cancelled caller interrupts it, and waits for its end.
+
+        Raises Unavailable.
+        """
+        with self._explained:
+            return await self._run(work, free_sql=False)
+
+    async def run_free_sql(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """As `run`, for a statement that came from outside. Raises SQLite's own errors."""
+        return await self._run(work, free_sql=True)
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T], *, free_sql: bool) -> T:
+        if not self._thread_turn.locked():
             self._budget.allow(INLINE_TICKS)
             self._free_sql = free_sql
             try:
                 return work(self.handle)
             except sqlite3.OperationalError as error:
                 raise_unless_interrupted(error)
+        async with self._thread_turn:
             self._budget.allow(UNBOUNDED)
+            self._free_sql = free_sql
             return await on_a_thread(partial(work, self.handle), self.handle.interrupt)
 
     def _authorize(self, action: int, *_: object) -> int:
@@ -124,29 +145,32 @@ class _Connection:
 class SqliteSnapshot:
     """See `diptych.read.Snapshot`."""
 
-    def __init__(
-        self, connection: _Connection, path: Path, tables: Callable[[ViewShape[Any], int], RowTable[Any]]
-    ) -> None:
-        self._connection = connection
-        self._path = path
-        self._make_table = tables
+    def __init__(self, readers: ViewReaders) -> None:
+        self._readers = readers
+        self._held: _Connection | None = None
         self._tables: dict[ViewShape[Any], RowTable[Any]] = {}
-        self.over = False
+
+    async def __aenter__(self) -> Self:
+        self._held = await self._readers.take()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        connection = self._connection
+        self._held = None
+        await self._readers.give_back(connection)
 
     async def checkpoint(self, shape: ViewShape[Any]) -> Checkpoint:
-        checkpoint = await self._run(lambda handle: read_checkpoint(handle, shape))
+        checkpoint = await self._connection.run(lambda handle: read_checkpoint(handle, shape))
         if checkpoint is None:
-            raise NeverFilled(f"View {shape.name} was never filled in {self._path}; no projector has run there.")
-        self._tables[shape] = self._make_table(shape, checkpoint.epoch)
+            raise NeverFilled(
+                f"View {shape.name} was never filled in {self._readers.path}; no projector has run there."
+            )
+        self._tables[shape] = self._readers.table_of(shape, checkpoint.epoch)
         return checkpoint
 
     async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:
         table = self._tables[shape]
-
-        def work(handle: sqlite3.Connection) -> dict[Key, V]:
-            return find_rows(handle, table, keys)
-
-        return await self._run(work)
+        return await self._connection.run(lambda handle: find_rows(handle, table, keys))
 
     async def select(self, shape: ViewShape[V], selector: Selector) -> list[V]:
         table = self._tables[shape]
@@ -156,20 +180,22 @@ class SqliteSnapshot:
         def work(handle: sqlite3.Connection) -> list[V]:
             return [table.decode(row) for row in handle.execute(*statement).fetchall()]
 
-        rows = await self._run(work)
+        rows = await self._connection.run(work)
         if selector.limit is None and len(rows) > MAX_ROWS:
             raise TooLarge(f"More than {MAX_ROWS} rows of {shape.name} fit; use limit() or page().")
         return rows
 
     async def count(self, shape: ViewShape[Any], selector: Selector) -> int:
         statement = select.count(self._tables[shape], selector)
-        number: int = (await self._run(lambda handle: handle.execute(*statement).fetchone()))[0]
+        number: int = (await self._connection.run(lambda handle: handle.execute(*statement).fetchone()))[0]
         return number
 
     async def total(self, shape: ViewShape[Any], field: str, selector: Selector) -> Any:
         column = shape.column(field)
         statement = select.total(self._tables[shape], column, selector)
-        upper, lower, approximate = await self._run(lambda handle: handle.execute(*statement).fetchone())
+        upper, lower, approximate = await self._connection.run(
+            lambda handle: handle.execute(*statement).fetchone()
+        )
         if column.kind is Kind.REAL:
             return approximate
         exact = ((upper or 0) << 32) + (lower or 0)
@@ -184,21 +210,18 @@ class SqliteSnapshot:
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchmany(MAX_ROWS + 1)]
 
         try:
-            rows = await self._in_use().run(work, free_sql=True)
+            rows = await self._connection.run_free_sql(work)
         except (sqlite3.Error, sqlite3.Warning, ValueError, TypeError, OverflowError) as error:
-            raise _sql_error(error, self._path) from error
+            raise _sql_error(error, self._readers.path) from error
         if len(rows) > MAX_ROWS:
             raise TooLarge(f"The statement gives more than {MAX_ROWS} rows; add a LIMIT.")
         return rows
 
-    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with errors_of(self._path, DISPOSABLE):
-            return await self._in_use().run(work)
-
-    def _in_use(self) -> "_Connection":
-        if self.over:
+    @property
+    def _connection(self) -> _Connection:
+        if self._held is None:
             raise Unavailable("This query has ended, and its views are closed: await every read in its handler.")
-        return self._connection
+        return self._held
 
 
 def read_checkpoint(handle: sqlite3.Connection, shape: ViewShape[Any]) -> Checkpoint | None:
@@ -221,7 +244,7 @@ def find_rows(handle: sqlite3.Connection, table: RowTable[V], keys: Sequence[Key
     decode = table.decode
     found: dict[Key, V] = {}
     for sql, binds in table.lookups(keys):
-        for values in handle.execute(sql, binds).fetchall():
+        for values in handle.execute(sql, binds):
             row = decode(values)
             found[key_of(row)] = row
     return found

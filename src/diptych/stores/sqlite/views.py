@@ -20,7 +20,7 @@ from diptych.stores.sqlite.connection import (
     LOCK_TIMEOUT,
     FileKind,
     begin_immediate,
-    errors_of,
+    Explained,
     open_writer,
     roll_back,
 )
@@ -66,6 +66,7 @@ class SqliteViews:
 
     def __init__(self, path: Path, bells: ViewBells) -> None:
         self._path = path
+        self._explained = Explained(path, DISPOSABLE)
         self._bells = bells
         self._tables: dict[tuple[str, int], RowTable[Any]] = {}
         try:
@@ -82,7 +83,7 @@ class SqliteViews:
     # Writing: from the projectors' loop
 
     async def prepare(self, shape: ViewShape[Any], log_id: str) -> Checkpoint:
-        with errors_of(self._path, DISPOSABLE):
+        with self._explained:
             begin_immediate(self._writer, wait=True)
             try:
                 known = self._writer.execute(_SQL["view"], (shape.name,)).fetchone()
@@ -107,7 +108,7 @@ class SqliteViews:
         return epoch + 1
 
     async def load(self, shape: ViewShape[V], keys: Collection[Key]) -> dict[Key, V]:
-        with errors_of(self._path, DISPOSABLE):
+        with self._explained:
             checkpoint = read_checkpoint(self._writer, shape)
             if checkpoint is None:
                 raise Superseded(f"view {shape.name} is gone")
@@ -120,7 +121,7 @@ class SqliteViews:
         rows = [table.encode(row) for row in changes.values() if row is not None]
         gone = [table.encode_key(key) for key, row in changes.items() if row is None]
         writer = self._writer
-        with errors_of(self._path, DISPOSABLE):
+        with self._explained:
             begin_immediate(writer, wait=True)
             try:
                 moved = writer.execute(
@@ -139,7 +140,7 @@ class SqliteViews:
         return Checkpoint(at.log_id, upto, at.epoch)
 
     async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
-        with errors_of(self._path, DISPOSABLE):
+        with self._explained:
             begin_immediate(self._writer, wait=True)
             try:
                 text = msgspec.json.encode(failure)
@@ -159,7 +160,7 @@ class SqliteViews:
         deadline = time.monotonic() + timeout.total_seconds()
         pause = POLL_FIRST
         while True:
-            with errors_of(self._path, DISPOSABLE):
+            with self._explained:
                 try:
                     checkpoint = read_checkpoint(self._writer, shape)
                 except NotCaughtUp:

@@ -1,6 +1,6 @@
-"""Deadlines of many requests with one timer: what takes too long is cancelled, a little late rather than at great cost.
+"""Deadlines of many tasks with one timer: what takes too long is cancelled, a little late rather than at great cost.
 
-`asyncio.timeout` arms and disarms a timer of its own for each request, which is dear where nearly none of them fires.
+`asyncio.timeout` arms and disarms a timer of its own for each, which is dear where nearly none of them fires.
 """
 
 import asyncio
@@ -23,10 +23,9 @@ class Deadlines:
         """A context whose body raises TimeoutError if it takes longer, in the task that enters it."""
         return Within(self, time.total_seconds())
 
-    def add(self, entered: "Within") -> None:
-        """From now on it is looked at."""
+    def add(self, entered: "Within", loop: asyncio.AbstractEventLoop) -> None:
+        """From now on it is looked at, in this loop."""
         self._open.add(entered)
-        loop = asyncio.get_running_loop()
         if self._timer is None or self._loop is not loop:  # the timer of a loop that has ended never fires
             self._loop = loop
             self._timer = loop.call_later(TICK, self._look)
@@ -58,12 +57,13 @@ class Within:
         self._expired = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - requests are answered in tasks
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        assert task is not None  # noqa: S101 - whatever has a deadline is done in a task
         self._task = task
         self._cancelling = task.cancelling()
-        self.due = asyncio.get_running_loop().time() + self._seconds
-        self._deadlines.add(self)
+        self.due = loop.time() + self._seconds
+        self._deadlines.add(self, loop)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
