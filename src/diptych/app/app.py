@@ -35,11 +35,12 @@ class App:
         views: ViewStore,
     ) -> None:
         self.log = log
+        self.deadlines = Deadlines()
         self._closed = False
         self.catalogue = catalogue
         around = Surroundings(now=time.time, randomness=os.urandom, sleep=asyncio.sleep)
         self._write = WriteSide(aggregates, catalogue, log, around)
-        self._read = QuerySide(queries, {shape.view: shape for shape in shapes}, log, views, Deadlines().within)
+        self._read = QuerySide(queries, {shape.view: shape for shape in shapes}, log, views, self.deadlines.within)
 
     def close(self) -> None:
         """The store is closed: whatever is asked of the app from now on is Unavailable."""

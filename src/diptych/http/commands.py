@@ -7,7 +7,6 @@ from urllib.parse import quote
 from diptych.app import App
 from diptych.errors import DiptychError, NotFound, OutcomeUnknown
 from diptych.http import grammar
-from diptych.app.deadlines import Deadlines
 from diptych.http.exchange import JSON, Request, Response, encode
 from diptych.http.metrics import Metrics
 from diptych.http.refusals import CommandInFlight
@@ -21,10 +20,7 @@ NO_STORE = (b"cache-control", b"no-store")
 class CommandAddress:
     """`/{context}/commands/{Command}`."""
 
-    def __init__(
-        self, context: str, name: str, settings: GatewaySettings, metrics: Metrics, deadlines: Deadlines
-    ) -> None:
-        self._deadlines = deadlines
+    def __init__(self, context: str, name: str, settings: GatewaySettings, metrics: Metrics) -> None:
         self._name = name
         self._settings = settings
         self._status_path = f"/{quote(context, safe='')}/commands/"
@@ -34,7 +30,7 @@ class CommandAddress:
     async def post(self, app: App, request: Request) -> Response:
         """Executes the command in the body. Raises what `App.execute` raises, and the gateway's own refusals."""
         envelope = read_envelope(request)
-        body = await request.json(self._settings.max_body, self._deadlines, self._settings.body_timeout)
+        body = await request.json(self._settings.max_body, app.deadlines, self._settings.body_timeout)
         began = time.perf_counter()
         status, code = 500, None
         try:
@@ -54,7 +50,7 @@ class CommandAddress:
         if app.in_flight(command_id):
             raise CommandInFlight(command_id)
         try:
-            with self._deadlines.within(self._settings.command_timeout):
+            with app.deadlines.within(self._settings.command_timeout):
                 return await app.receive(self._name, body, envelope)
         except TimeoutError:
             late = self._settings.command_timeout.total_seconds()

@@ -27,6 +27,8 @@ QUEUE_APPENDS = 10_000
 class Lane:
     """The one way into a log from this process: appends are committed in groups, in order of arrival.
 
+    It belongs to the event loop of its first append, which is asked for only then: to ask costs a call of the system.
+
     A caller that is cancelled while it waits may still find its append kept: the command id tells.
     """
 
@@ -35,12 +37,13 @@ class Lane:
         self._observer = observer
         self._waiting: deque[tuple[Append, asyncio.Future[Outcome]]] = deque()
         self._running: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def append(self, append: Append) -> Outcome:
         """Commits the append with others. Raises what the commit answers for it, or Unavailable: too many wait."""
         if len(self._waiting) >= QUEUE_APPENDS:
             raise Unavailable(f"{QUEUE_APPENDS} appends are waiting for the log already; try again later.")
-        loop = asyncio.get_running_loop()
+        loop = self._loop = self._loop or asyncio.get_running_loop()
         answer: asyncio.Future[Outcome] = loop.create_future()
         self._waiting.append((append, answer))
         if self._running is None:

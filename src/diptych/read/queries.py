@@ -89,6 +89,7 @@ class QuerySide:
         self._shapes = shapes
         self._log = log
         self._store = store
+        self._head: Head | None = None
         self._reads: dict[type[Query[Any]], Iterable[ViewShape[Any]]] = {}
 
     async def ask(self, query: Query[R], after: Token | None, timeout: timedelta) -> R:
@@ -128,9 +129,10 @@ class QuerySide:
                 raise
             value, seen = await self._fresh(handler, valid, 0, timeout, wait)
             stale = True
-        head = await self._log.head()
-        position = min([checkpoint.position for checkpoint in seen.values()], default=head.position)
-        return Answer(value, position, await self._lag(position, head), stale)
+        if not seen:
+            return Answer(value, (await self._log.head()).position, NO_LAG, stale)
+        position = min([checkpoint.position for checkpoint in seen.values()])
+        return Answer(value, position, await self._lag(position, await self._head_of_turn()), stale)
 
     async def caught_up(self, after: Token, timeout: timedelta) -> None:
         """Waits until every view has reached the token. Raises NotCaughtUp, Malformed."""
@@ -226,6 +228,16 @@ class QuerySide:
         if left <= 0:
             raise NotCaughtUp(shape.name, checkpoint.position, wanted, "it is lagging; ask again, or allow more time")
         await self._store.reached(shape, wanted, timedelta(seconds=left))
+
+    async def _head_of_turn(self) -> Head:
+        """The log's head, read once for all answers of one turn of the event loop: a lag is not more exact than that."""
+        if self._head is None:
+            self._head = await self._log.head()
+            asyncio.get_running_loop().call_soon(self._forget_head)
+        return self._head
+
+    def _forget_head(self) -> None:
+        self._head = None
 
     async def _lag(self, position: int, head: Head) -> Lag:
         if position >= head.position:

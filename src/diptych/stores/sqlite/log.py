@@ -39,9 +39,9 @@ from diptych.log import (
 )
 from diptych.stores.sql import load_script, load_statements
 from diptych.stores.sqlite.connection import (
+    Explained,
     FileKind,
     begin_immediate,
-    Explained,
     open_writer,
     patiently,
     roll_back,

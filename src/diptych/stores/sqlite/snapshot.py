@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Context
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any, Self, TypeVar
 
 import msgspec
@@ -28,6 +29,12 @@ T = TypeVar("T")
 READERS = 8
 """Snapshots that one process may hold at a time; further queries wait for one of them."""
 
+SHARED_SECONDS = 0.001
+"""How old a snapshot may be that serves one more query in its turn of the event loop.
+
+Only what another process has written since then can be missing in it.
+"""
+
 _SQL = load_statements("diptych.stores.sqlite", "views.sql")
 _WIDE = Context(prec=64)
 
@@ -48,42 +55,81 @@ _READING = {
 
 
 class ViewReaders:
-    """The pool. A connection belongs to one snapshot at a time."""
+    """The pool. A connection belongs to one snapshot at a time.
 
-    def __init__(self, path: Path, tables: Callable[[ViewShape[Any], int], RowTable[Any]]) -> None:
+    Snapshots that are taken one after the other in one turn of the event loop are one to the database, as long as
+    nothing that this process writes has changed the views: to begin and end a transaction costs more than to look up a
+    row. `changes` gives a number that grows with every change by this process.
+    """
+
+    def __init__(
+        self, path: Path, tables: Callable[[ViewShape[Any], int], RowTable[Any]], changes: Callable[[], int]
+    ) -> None:
         self.path = path
         self.table_of = tables
+        self._changes = changes
         self._free: list[_Connection] = []
+        self._open: _Connection | None = None
+        self._newest: _Connection | None = None
         self._places = asyncio.Semaphore(READERS)
 
     def close(self) -> None:
         """Closes every connection that no snapshot holds."""
+        self._turned()
         for connection in self._free:
             connection.close()
         self._free.clear()
 
     def snapshot(self) -> "SqliteSnapshot":
-        """A snapshot, to be entered; it is taken with the first read."""
+        """A snapshot, to be entered; it is taken with the first read, or was taken in this turn."""
         return SqliteSnapshot(self)
 
     async def take(self) -> "_Connection":
-        """A connection in a transaction of its own, as soon as one is free."""
+        """A connection in a transaction, as soon as one is free."""
         await self._places.acquire()
         try:
-            connection = self._free.pop() if self._free else _Connection(self.path)
-            connection.begin()
+            return self._still_open() or self._begun()
         except BaseException:  # whatever it was, the place is free again
             self._places.release()
             raise
-        return connection
 
     async def give_back(self, connection: "_Connection") -> None:
-        """Ends the connection's transaction, and gives it to the next."""
+        """Gives the connection to the next, with its transaction if that is the newest one of this turn."""
         try:
-            await connection.end()
-            self._free.append(connection)
+            await connection.idle()
+            if connection is self._newest:
+                self._open = connection
+            else:
+                connection.end()
+                self._free.append(connection)
         finally:
             self._places.release()
+
+    def _still_open(self) -> "_Connection | None":
+        connection = self._open
+        if connection is None:
+            return None
+        self._open = None
+        if connection.is_fresh(self._changes()):
+            return connection
+        connection.end()
+        self._free.append(connection)
+        return None
+
+    def _begun(self) -> "_Connection":
+        connection = self._free.pop() if self._free else _Connection(self.path)
+        connection.begin(self._changes())
+        if self._newest is None:
+            asyncio.get_running_loop().call_soon(self._turned)
+        self._newest = connection
+        return connection
+
+    def _turned(self) -> None:
+        self._newest = None
+        if self._open is not None:
+            self._open.end()
+            self._free.append(self._open)
+            self._open = None
 
 
 class _Connection:
@@ -95,6 +141,9 @@ class _Connection:
         own = secrets.token_hex(8)  # a statement that is prepared already passes the authorizer: no user may name these
         self._begin, self._end = f"BEGIN /* {own} */", f"ROLLBACK /* {own} */"
         self._thread_turn = asyncio.Lock()
+        self._changes = 0
+        self._until = 0.0
+        self.standings: dict[ViewShape[Any], tuple[Checkpoint, RowTable[Any]]] = {}
         self.handle = open_reader(path)
         self.handle.create_function("decimal", 2, _decimal_text, deterministic=True)
         self._budget = Budget(self.handle)
@@ -103,15 +152,29 @@ class _Connection:
     def close(self) -> None:
         self.handle.close()
 
-    def begin(self) -> None:
+    def begin(self, changes: int) -> None:
+        """Begins a transaction, when this process has changed the views so many times."""
+        self._changes = changes
+        self._until = monotonic() + SHARED_SECONDS
         with self._explained:
             self.handle.execute(self._begin)
 
-    async def end(self) -> None:
-        async with self._thread_turn:  # a handler may have left a read of its own running
-            self._free_sql = False
-            if self.handle.in_transaction:
-                self.handle.execute(self._end)
+    def is_fresh(self, changes: int) -> bool:
+        """Whether a snapshot that is asked for now may be the one of this transaction."""
+        return self._changes == changes and monotonic() < self._until and self.handle.in_transaction
+
+    async def idle(self) -> None:
+        """Waits for a read that a handler has left running."""
+        if self._thread_turn.locked():
+            async with self._thread_turn:
+                pass
+
+    def end(self) -> None:
+        """Ends the transaction."""
+        self.standings.clear()
+        self._free_sql = False
+        if self.handle.in_transaction:
+            self.handle.execute(self._end)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Runs work that only reads, inline at first. A cancelled caller interrupts it, and waits for its end.
@@ -148,7 +211,6 @@ class SqliteSnapshot:
     def __init__(self, readers: ViewReaders) -> None:
         self._readers = readers
         self._held: _Connection | None = None
-        self._tables: dict[ViewShape[Any], RowTable[Any]] = {}
 
     async def __aenter__(self) -> Self:
         self._held = await self._readers.take()
@@ -160,20 +222,23 @@ class SqliteSnapshot:
         await self._readers.give_back(connection)
 
     async def checkpoint(self, shape: ViewShape[Any]) -> Checkpoint:
+        standings = self._connection.standings
+        if (known := standings.get(shape)) is not None:
+            return known[0]
         checkpoint = await self._connection.run(lambda handle: read_checkpoint(handle, shape))
         if checkpoint is None:
             raise NeverFilled(
                 f"View {shape.name} was never filled in {self._readers.path}; no projector has run there."
             )
-        self._tables[shape] = self._readers.table_of(shape, checkpoint.epoch)
+        standings[shape] = checkpoint, self._readers.table_of(shape, checkpoint.epoch)
         return checkpoint
 
     async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:
-        table = self._tables[shape]
+        table = self._table(shape)
         return await self._connection.run(lambda handle: find_rows(handle, table, keys))
 
     async def select(self, shape: ViewShape[V], selector: Selector) -> list[V]:
-        table = self._tables[shape]
+        table = self._table(shape)
         limit = MAX_ROWS + 1 if selector.limit is None else selector.limit
         statement = select.select(table, selector, limit)
 
@@ -186,16 +251,14 @@ class SqliteSnapshot:
         return rows
 
     async def count(self, shape: ViewShape[Any], selector: Selector) -> int:
-        statement = select.count(self._tables[shape], selector)
+        statement = select.count(self._table(shape), selector)
         number: int = (await self._connection.run(lambda handle: handle.execute(*statement).fetchone()))[0]
         return number
 
     async def total(self, shape: ViewShape[Any], field: str, selector: Selector) -> Any:
         column = shape.column(field)
-        statement = select.total(self._tables[shape], column, selector)
-        upper, lower, approximate = await self._connection.run(
-            lambda handle: handle.execute(*statement).fetchone()
-        )
+        statement = select.total(self._table(shape), column, selector)
+        upper, lower, approximate = await self._connection.run(lambda handle: handle.execute(*statement).fetchone())
         if column.kind is Kind.REAL:
             return approximate
         exact = ((upper or 0) << 32) + (lower or 0)
@@ -216,6 +279,10 @@ class SqliteSnapshot:
         if len(rows) > MAX_ROWS:
             raise TooLarge(f"The statement gives more than {MAX_ROWS} rows; add a LIMIT.")
         return rows
+
+    def _table(self, shape: ViewShape[V]) -> RowTable[V]:
+        """The table of a view whose checkpoint was read."""
+        return self._connection.standings[shape][1]
 
     @property
     def _connection(self) -> _Connection:
