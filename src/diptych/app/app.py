@@ -1,13 +1,13 @@
 """A context that is open on a store: commands go in, answers come out."""
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from diptych.app.deadlines import Deadlines
+from diptych.app.randomness import Randomness
 from diptych.app.status import CommandStatus, accepted, refused
 from diptych.errors import NotFound, Unavailable
 from diptych.log import EventCatalogue, EventLog, Recorded, Token
@@ -38,7 +38,7 @@ class App:
         self.deadlines = Deadlines()
         self._closed = False
         self.catalogue = catalogue
-        around = Surroundings(now=time.time, randomness=os.urandom, sleep=asyncio.sleep)
+        around = Surroundings(now=time.time, randomness=Randomness(), sleep=asyncio.sleep)
         self._write = WriteSide(aggregates, catalogue, log, around)
         self._read = QuerySide(queries, {shape.view: shape for shape in shapes}, log, views, self.deadlines.within)
 
@@ -90,6 +90,10 @@ class App:
     async def receive(self, name: str, data: bytes, envelope: Envelope) -> Receipt:
         """As `execute`, for the JSON of a command of this published name: how commands come in from outside."""
         return await self._left.receive(name, data, envelope)
+
+    def new_command_id(self) -> str:
+        """A command id, for a caller who has to know it before the command is sent."""
+        return self._write.new_command_id()
 
     def in_flight(self, command_id: str) -> bool:
         """Whether this process is at work on a command of this id."""

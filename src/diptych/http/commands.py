@@ -1,6 +1,5 @@
 """Commands over HTTP: one goes in by POST and comes out as a receipt; what became of it is asked by GET."""
 
-import os
 import time
 from urllib.parse import quote
 
@@ -11,8 +10,7 @@ from diptych.http.exchange import JSON, Request, Response, encode
 from diptych.http.metrics import Metrics
 from diptych.http.refusals import CommandInFlight
 from diptych.http.settings import GatewaySettings
-from diptych.log import id_text
-from diptych.write import Envelope, Receipt, uuid7
+from diptych.write import Envelope, Receipt
 
 NO_STORE = (b"cache-control", b"no-store")
 
@@ -29,7 +27,7 @@ class CommandAddress:
 
     async def post(self, app: App, request: Request) -> Response:
         """Executes the command in the body. Raises what `App.execute` raises, and the gateway's own refusals."""
-        envelope = read_envelope(request)
+        envelope = read_envelope(app, request)
         body = await request.json(self._settings.max_body, app.deadlines, self._settings.body_timeout)
         began = time.perf_counter()
         status, code = 500, None
@@ -81,14 +79,14 @@ class StatusAddress:
         return Response(200, [JSON, NO_STORE], encode(await app.status(command_id)))
 
 
-def read_envelope(request: Request) -> Envelope:
+def read_envelope(app: App, request: Request) -> Envelope:
     """What the headers say about the command; a new id where they name none. Raises BadHeader."""
     headers = request.headers
     key = request.single(b"idempotency-key")
     match = request.single(b"if-match")
     correlation = request.single(b"x-correlation-id")
     trace = headers.get(b"traceparent")
-    command_id = new_id() if key is None else grammar.idempotency_key(key)
+    command_id = app.new_command_id() if key is None else grammar.idempotency_key(key)
     request.command_id = command_id
     return Envelope(
         command_id=command_id,
@@ -102,8 +100,3 @@ def quoted(text: str) -> str:
     """Percent-encoded for an address; most ids have nothing to encode."""
     plain = text.isascii() and text.replace("-", "").isalnum()
     return text if plain else quote(text, safe="")
-
-
-def new_id() -> str:
-    """A command id for a client that brought none."""
-    return id_text(uuid7(time.time_ns() // 1_000_000, os.urandom(10)))

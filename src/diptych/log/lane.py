@@ -1,6 +1,8 @@
 """Group commit: while one commit is in flight, waiting appends gather; the next commit carries all of them.
 
-Nothing waits for a timer: a commit starts as soon as the one before it has ended, with whatever is there by then.
+Nothing waits for a timer: a commit starts as soon as the one before it has ended, with whatever is there by then. Where
+the one before carried several appends, the event loop turns once more first, so that requests that have come in
+meanwhile are in the group; a lone client never waits for that.
 """
 
 import asyncio
@@ -37,6 +39,7 @@ class Lane:
         self._observer = observer
         self._waiting: deque[tuple[Append, asyncio.Future[Outcome]]] = deque()
         self._running: asyncio.Task[None] | None = None
+        self._in_company = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def append(self, append: Append) -> Outcome:
@@ -58,7 +61,10 @@ class Lane:
     async def _run(self) -> None:
         try:
             while self._waiting:
+                if self._in_company:  # who is on the way in this turn of the loop comes along
+                    await asyncio.sleep(0)
                 group = self._next_group()
+                self._in_company = len(group) > 1
                 behind = len(self._waiting)
                 began = perf_counter()
                 try:

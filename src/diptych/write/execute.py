@@ -110,6 +110,10 @@ class WriteSide:
         }
         self._by_name = {route.name.decode(): route for route in self._routes.values()}
 
+    def new_command_id(self) -> str:
+        """An id that no command has yet."""
+        return self._new_command_id(self._around.now())
+
     async def execute(self, command: Command, envelope: Envelope) -> Receipt:
         """Validates, decides and keeps. See `App.execute` for what it raises."""
         route = self._route(command)
@@ -177,7 +181,10 @@ class WriteSide:
                     raise Malformed(f"Expected text, got {type(value).__name__}", f"$.{field}")
                 check_id(value, f"$.{field}")
         _check_version(envelope.expected_version)
-        return envelope.command_id or id_text(uuid7(int(now * 1000), self._around.randomness(10)))
+        return envelope.command_id or self._new_command_id(now)
+
+    def _new_command_id(self, now: float) -> str:
+        return id_text(uuid7(int(now * 1000), self._around.randomness(10)))
 
     async def _settle(self, attempt: "_Attempt") -> Outcome:
         """Loads, decides and appends until nobody came in between, a bounded number of times."""
