@@ -13,7 +13,7 @@ from diptych.errors import NotFound, Unavailable
 from diptych.log import EventCatalogue, EventLog, Recorded, Token
 from diptych.messages import Command, Query
 from diptych.read import ASK_TIMEOUT, Answer, QueryHandler, QuerySide, Standing, ViewShape, ViewStore
-from diptych.write import AggregateRules, Envelope, Receipt, Surroundings, WriteSide
+from diptych.write import AggregateRules, Envelope, Receipt, States, Surroundings, WriteSide
 
 R = TypeVar("R")
 
@@ -39,7 +39,7 @@ class App:
         self._closed = False
         self.catalogue = catalogue
         around = Surroundings(now=time.time, randomness=Randomness(), sleep=asyncio.sleep)
-        self._write = WriteSide(aggregates, catalogue, log, around)
+        self._write = WriteSide(aggregates, catalogue, log, around, States())
         self._read = QuerySide(queries, {shape.view: shape for shape in shapes}, log, views, self.deadlines.within)
 
     def close(self) -> None:

@@ -230,7 +230,7 @@ class QuerySide:
         await self._store.reached(shape, wanted, timedelta(seconds=left))
 
     async def _head_of_turn(self) -> Head:
-        """The log's head, read once for all answers of one turn of the event loop: a lag is not more exact than that."""
+        """The log's head, read once for all answers of a turn of the event loop: a lag is not more exact than that."""
         if self._head is None:
             self._head = await self._log.head()
             asyncio.get_running_loop().call_soon(self._forget_head)

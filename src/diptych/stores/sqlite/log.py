@@ -234,11 +234,11 @@ class SqliteLog:
 
     # Reading
 
-    async def load(self, stream: str) -> StreamEvents:
+    async def load(self, stream: str, after_version: int = 0) -> StreamEvents:
         def work(connection: sqlite3.Connection) -> StreamEvents:
-            rows = connection.execute(_SQL["load"], (stream,)).fetchall()
+            rows = connection.execute(_SQL["load"], (stream, after_version)).fetchall()
             if not rows:
-                return StreamEvents((), 0)
+                return StreamEvents((), after_version)
             return StreamEvents([StoredEvent(*row[:5]) for row in rows], rows[-1][5])
 
         return await self._reader.run(work)
