@@ -52,7 +52,7 @@ bench: $(VENV)/bench.stamp ## run the benchmarks, which print ratios
 
 soak: $(VENV)/dev.stamp ## run the tests that take minutes
 	$(call say,'Soak tests')
-	@DIPTYCH_SOAK=1 $(BIN)/python -m pytest -m soak
+	@SOAK=1 $(BIN)/python -m pytest -m soak
 
 # --- The parts of make test ---
 

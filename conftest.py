@@ -21,4 +21,4 @@ pytest_collect_file = Sybil(
 # A slow machine is no bug, so no deadline; in a soak, look further.
 settings.register_profile("default", deadline=None)
 settings.register_profile("soak", deadline=None, max_examples=2_000)
-settings.load_profile("soak" if os.environ.get("DIPTYCH_SOAK") else "default")
+settings.load_profile("soak" if os.environ.get("SOAK") else "default")

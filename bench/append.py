@@ -4,7 +4,8 @@ Measured: events per second of `EventLog.append`, as the store gives it, durable
 an event of 230 bytes for a new stream, on condition that the stream is new, with a command id, in a fresh file. Clients
 are asyncio tasks of one process; each waits for its acknowledgement before its next append.
 Limits: bare commits of 100 rows, and of one row. Peer: its recorder (bytes in, as here), with its best number of
-threads; and, to inform, a new aggregate saved by its application. Targets: docs/performance.md.
+threads; and, to inform, a new aggregate saved by its application. UmaDB, with as many clients. Targets:
+docs/performance.md.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+from bench import peer_umadb
 from bench.engine import append_of, open_log
 from bench.harness import DIPTYCH, RATE, Bench, Contender, Goal, Settings, rate_of_tasks
 from bench.limits import bare_commits
@@ -30,14 +32,16 @@ def prepare(clients: int, settings: Settings) -> tuple[Sequence[Contender], Sequ
     threads = (1,) if lone else THREADS
     peer = best_append(settings, threads)
     saving = best_execute_new(settings, threads)
+    umadb = peer_umadb.appends(clients, settings.seconds)
     ours = Contender(DIPTYCH, lambda folder: {RATE: asyncio.run(_rate(folder, clients, settings.seconds))})
     title = "append, lone client" if lone else f"append, {clients} clients"
     goals = [
         Goal(title, "events/s", against=limit.name, reach=0.75 if lone else 0.25),
         Goal(title, "events/s", against=peer.name, reach=None if lone else 12),
+        Goal(title, "events/s", against=umadb.name, reach=None if lone else 3),
         Goal(title, "events/s", against=saving.name),
     ]
-    return [ours, limit, peer, saving], goals
+    return [ours, limit, peer, umadb, saving], goals
 
 
 async def _rate(folder: Path, clients: int, seconds: float) -> float:

@@ -3,7 +3,7 @@
 Measured: milliseconds to load an aggregate of 4 and of 1000 events (read the stream, decode, evolve), the median of
 many loads by one client; and events per second of appends of 1000 events each, one client, durable.
 Beside: the peer's `repository.get`, without its cache, in the faster of its modes (immutable Structs); its recorder
-with 1000 events per insert; bare commits of 1000 rows.
+with 1000 events per insert; bare commits of 1000 rows; UmaDB with 1000 events a call.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 from eventsourcing.application import Application
 from eventsourcing.persistence import StoredEvent
 
+from bench import peer_umadb
 from bench.engine import CATALOGUE, append_of, fill_streams, open_log
 from bench.harness import DIPTYCH, RATE, Bench, Contender, Goal, Settings, rate_of_threads
 from bench.limits import bare_commits
@@ -61,8 +62,10 @@ def prepare_bulk(settings: Settings) -> tuple[Sequence[Contender], Sequence[Goal
             return {RATE: rate_of_threads(1, settings.seconds, work) * BULK}
 
     title = f"bulk append, {BULK} events each"
+    umadb = peer_umadb.bulk(BULK, settings.seconds)
     goals = [Goal(title, "events/s", against=name) for name in (limit.name, NAME)]
-    return [Contender(DIPTYCH, ours), limit, Contender(NAME, peer)], goals
+    goals.append(Goal(title, "events/s", against=umadb.name, reach=1))
+    return [Contender(DIPTYCH, ours), limit, Contender(NAME, peer), umadb], goals
 
 
 async def _loads(folder: Path, events: int) -> float:

@@ -1,7 +1,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -301,3 +301,17 @@ async def test_an_app_that_was_closed_says_so_and_keeps_nothing(sqlite_url: str)
         await app.execute(order("2"))
     async with shop.open(sqlite_url) as app:
         assert [event.stream async for event in app.events()] == ["order-1"]
+
+
+async def test_events_are_found_between_times_which_must_have_a_zone() -> None:
+    async with shop.open("memory://") as app:
+        await app.execute(order("1"))
+        (first,) = [event async for event in app.events()]
+        at, later = first.recorded_at, first.recorded_at + timedelta(microseconds=1)
+        assert [event.position async for event in app.events(since=at)] == [1]
+        assert [event.position async for event in app.events(since=later)] == []
+        assert [event.position async for event in app.events(until=at)] == []
+        assert [event.position async for event in app.events(until=later, backwards=True)] == [1]
+        with pytest.raises(Malformed, match="zone") as raised:
+            [event async for event in app.events(since=datetime(2026, 1, 1))]  # noqa: DTZ001 - it is refused
+    assert raised.value.path == "$.since"

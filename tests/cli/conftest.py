@@ -1,4 +1,5 @@
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,8 +19,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path[:])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    monkeypatch.delenv("DIPTYCH_TARGET", raising=False)
-    monkeypatch.delenv("DIPTYCH_STORE", raising=False)
+    for name in [name for name in os.environ if name.startswith("DIPTYCH_")]:
+        monkeypatch.delenv(name)
     known = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - known:

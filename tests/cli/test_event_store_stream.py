@@ -12,7 +12,7 @@ import pytest
 
 from diptych import App, BoundedContext, Zstd
 from tests.app.shop import order, orders, shop
-from tests.cli.running import Diptych
+from tests.cli.running import Diptych, Ran
 
 STREAM = [sys.executable, "-m", "diptych", "event-store", "stream"]
 
@@ -239,3 +239,27 @@ def test_compressed_events_are_shown_without_their_context(
 
 def no_module(name: str) -> None:
     raise ModuleNotFoundError(name)
+
+
+def positions(ran: Ran) -> list[int]:
+    return [line["position"] for line in ran.lines()]
+
+
+def test_events_are_found_by_stream_category_and_tag_and_from_the_latest_on(diptych: Diptych, store: str) -> None:
+    def found(*words: str) -> list[int]:
+        return positions(diptych("event-store", "stream", "--json", *words))
+
+    assert found("--stream", "order-1") == [1, 3]
+    assert found("--category", "order", "--backwards") == [3, 2, 1]
+    assert found("--category", "ord") == []
+    assert found("--backwards", "--limit", "1") == [3]
+    assert found("--tag", "customer_id:nobody") == []
+    assert found("--until", "2020-01-01") == []
+    assert found("2020-01-01", "--until", "9999-12-31") == [1, 2, 3]
+
+
+@pytest.mark.parametrize("words", [("--backwards",), ("--until", "2026-01-01")])
+def test_a_follower_has_no_end(diptych: Diptych, store: str, words: tuple[str, ...]) -> None:
+    ran = diptych("event-store", "stream", "--follow", *words)
+    assert (ran.code, ran.out) == (2, "")
+    assert "a follower goes on for ever" in ran.err

@@ -28,7 +28,7 @@ def test_looking_into_a_store_that_is_not_there_ends_with_3_and_makes_none(
         ran = diptych(*words, "--target", SHOP, "--store", url)
         assert (ran.code, ran.out) == (3, "")
         assert reason in ran.err
-        assert "Check --store" in ran.err
+        assert "Check the store's URL" in ran.err
     assert [(path.name, path.stat().st_size) for path in folder.iterdir()] == [("empty.db", 0)]
 
 
@@ -36,7 +36,10 @@ def test_looking_into_a_store_that_is_not_there_ends_with_3_and_makes_none(
 def test_no_store_at_all_is_told_how_to_give_one(diptych: Diptych, words: list[str]) -> None:
     ran = diptych(*words, "--target", SHOP)
 
-    assert (ran.code, ran.err) == (2, "diptych: which store? Say --store sqlite:///shop.db, or set DIPTYCH_STORE\n")
+    assert (ran.code, ran.err) == (
+        2,
+        "diptych: which store? Say --store sqlite:///shop.db, set DIPTYCH_STORE, or say store: in diptych.yaml\n",
+    )
 
 
 @pytest.mark.parametrize("words", LOOKING, ids=" ".join)

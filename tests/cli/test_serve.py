@@ -1,6 +1,7 @@
 """`diptych serve` as a process: it serves, it survives, and it stops in order."""
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -34,6 +35,16 @@ async def wait(query: Wait, views: Views) -> str:
     return "waited"
 slow = BoundedContext("slow", queries=[wait])
 """
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A server in this process sets up the logs of the whole process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 class Server:
@@ -212,9 +223,50 @@ def test_a_store_in_memory_is_served_by_one_process(folder: Path) -> None:
         assert server.end(signal.SIGTERM) == 0
 
 
+def test_everything_may_be_said_in_the_file(folder: Path) -> None:
+    (folder / "diptych.yaml").write_text(
+        f"target: {SHOP}\nstore: sqlite:///said.db\nserver: {{role: query, log_level: error, max_header: 1KiB}}\n"
+        "cqrs: {query_side: {projections: {OrderSummary: {batch: 1}}}}\n"
+    )
+    with served(folder) as server:
+        assert (server.said["store"], server.said["role"]) == ("sqlite:///said.db", "query")
+        assert server.client.post(PLACE, json=order_body("1")).status_code == 404
+        assert server.client.get(COUNT, headers={"x": "y" * 1024}).status_code == 431
+        with served(folder, "--role", "all") as other:
+            assert count(other, placed(other)) == 1
+        assert server.end(signal.SIGTERM) == 0
+    assert server.errors() == ""
+
+
+def test_what_a_store_is_opened_with_is_on_no_other_process_s_command_line(folder: Path) -> None:
+    (folder / "diptych.yaml").write_text("store: sqlite:///hidden.db\n")
+    with served(folder, SHOP) as server:
+        line = Path(f"/proc/{projectors_of(server)}/cmdline").read_bytes()
+    assert b"diptych.cli.projecting" in line
+    assert b"hidden" not in line
+
+
+def test_a_projection_that_is_tuned_and_not_there_is_said_and_nothing_is_served(
+    diptych: Diptych, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "src")]))
+    (folder / "other.yaml").write_text("cqrs: {query_side: {projections: {OrderSumary: {batch: 1}}}}\n")
+    ran = diptych("serve", SHOP, "--port", "0", "--config", "other.yaml")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "diptych: Context 'shop' has no projection 'OrderSumary'; did you mean 'OrderSummary'?\n"
+
+
+def test_a_file_that_names_no_target_is_not_filled_up_from_another(diptych: Diptych, folder: Path) -> None:
+    (folder / "diptych.yaml").write_text(f"target: {SHOP}\n")
+    (folder / "other.yaml").write_text("server: {port: 0}\n")
+    ran = diptych("serve", "--config", "other.yaml")
+    assert ran.code == 2
+    assert "which context?" in ran.err
+
+
 def in_process(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     """The exit code of a server in this process that is stopped as soon as it serves."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "src")]))
     monkeypatch.setattr("diptych.cli.serve.announce", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
     return main(["serve", *words, "--port", "0"])
 
@@ -230,9 +282,9 @@ def test_a_stop_right_after_the_start_is_a_stop_in_order(folder: Path, monkeypat
     [
         ((), 2, "which context?"),
         (("nothing:here",), 2, "there is no module 'nothing'"),
-        ((SHOP, "--role", "both"), 2, "there is no role 'both'; say all, command, query, projector"),
+        ((SHOP, "--role", "both"), 2, "--role: expected one of all, command, query, projector, found 'both'"),
         ((SHOP, "--host", "0.0.0.0"), 2, "0.0.0.0 can be reached from outside"),
-        ((SHOP, "--port", "70000"), 2, "--port"),
+        ((SHOP, "--port", "70000"), 2, "--port: expected a whole number from 0 to 65535, found '70000'"),
         ((SHOP, "--port", "0", "--store", "mysql://x"), 2, "There is no store for mysql://"),
     ],
 )

@@ -58,7 +58,10 @@ def test_a_target_that_is_not_there_ends_with_2_and_what_is_near(
 def test_no_target_at_all_is_told_how_to_give_one(diptych: Diptych) -> None:
     ran = diptych("event-store", "replay", "order-1", "--store", "memory://")
 
-    assert (ran.code, ran.err) == (2, "diptych: which context? Say --target module:name, or set DIPTYCH_TARGET\n")
+    assert (ran.code, ran.err) == (
+        2,
+        "diptych: which context? Say --target module:name, set DIPTYCH_TARGET, or say target: in diptych.yaml\n",
+    )
 
 
 def test_a_target_that_fails_shows_the_users_own_lines_and_no_others(diptych: Diptych, folder: Path) -> None:

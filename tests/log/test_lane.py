@@ -7,7 +7,7 @@ import pytest
 
 from diptych.errors import Conflict, DiptychError, Unavailable
 from diptych.log import Append, Lane, NewEvent, Outcome
-from diptych.log.lane import GROUP_APPENDS, GROUP_BYTES, QUEUE_APPENDS
+from diptych.log.lane import WAITING_APPENDS, WAITING_BYTES
 
 
 def append(id: str, size: int = 0) -> Append:
@@ -95,34 +95,46 @@ async def test_a_commit_that_fails_is_told_to_all_of_its_group_and_the_lane_goes
     assert await lane.append(append("3")) == kept(append("3"))
 
 
-async def test_a_group_has_a_bound_in_appends() -> None:
-    held = Held()
-    held.gate.set()
-    lane = Lane(held)
-    await asyncio.gather(*[lane.append(append(f"{number}")) for number in range(GROUP_APPENDS * 2 + 1)])
-    assert [len(group) for group in held.groups] == [GROUP_APPENDS, GROUP_APPENDS, 1]
+async def started(lane: Lane, *appends: Append) -> list[asyncio.Task[Outcome]]:
+    """Callers that wait for the lane."""
+    tasks = [asyncio.create_task(lane.append(one)) for one in appends]
+    await turn()
+    return tasks
 
 
-async def test_a_group_has_a_bound_in_bytes() -> None:
+async def test_nobody_waits_behind_more_than_the_commit_in_flight() -> None:
     held = Held()
-    held.gate.set()
     lane = Lane(held)
-    await asyncio.gather(*[lane.append(append(f"{number}", GROUP_BYTES // 2)) for number in range(5)])
-    assert [len(group) for group in held.groups] == [2, 2, 1]
+    tasks = await started(lane, append("first"))
+    tasks += await started(lane, *[append(f"{number}") for number in range(WAITING_APPENDS)])
+    held.gate.set()
+    await asyncio.gather(*tasks)
+    assert [len(group) for group in held.groups] == [1, WAITING_APPENDS]
 
 
 async def test_more_than_may_wait_are_refused_at_once_and_harm_nobody() -> None:
     held = Held()
     lane = Lane(held)
-    tasks = [asyncio.create_task(lane.append(append("first")))]
-    await turn()
-    tasks += [asyncio.create_task(lane.append(append(f"{number}"))) for number in range(QUEUE_APPENDS)]
-    await turn()
-    with pytest.raises(Unavailable, match="waiting"):
+    tasks = await started(lane, append("first"))
+    tasks += await started(lane, *[append(f"{number}") for number in range(WAITING_APPENDS)])
+    with pytest.raises(Unavailable, match="4,096 appends are waiting"):
         await lane.append(append("one more"))
     held.gate.set()
-    assert len(await asyncio.gather(*tasks)) == QUEUE_APPENDS + 1
+    assert len(await asyncio.gather(*tasks)) == WAITING_APPENDS + 1
     assert await lane.append(append("later")) == kept(append("later"))
+
+
+async def test_more_bytes_than_may_wait_are_refused_and_one_large_append_is_not() -> None:
+    held = Held()
+    lane = Lane(held)
+    tasks = await started(lane, append("first"))
+    tasks += await started(lane, append("large", 2 * WAITING_BYTES))
+    with pytest.raises(Unavailable, match="1 appends are waiting"):
+        await lane.append(append("one more", 1))
+    held.gate.set()
+    await asyncio.gather(*tasks)
+    tasks = await started(lane, *[append(f"{number}", WAITING_BYTES // 4) for number in range(4)])
+    assert len(await asyncio.gather(*tasks)) == 4
 
 
 async def test_closing_waits_for_what_was_taken_in() -> None:

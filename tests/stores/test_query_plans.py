@@ -1,7 +1,7 @@
 """Every hot statement finds its rows by an index, and no statement of the log sorts or scans what it need not."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -34,6 +34,14 @@ HOT = {
 }
 
 
+FIND = load_statements("diptych.stores.sqlite", "find.sql")
+SPANNED = {
+    "find_by_scan": "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+    "find_by_stream": "SEARCH event USING INDEX event_stream (stream=?)",
+    "find_by_tags": "SEARCH event_tag USING PRIMARY KEY (tag=? AND position>? AND position<?)",
+}
+
+
 @pytest.fixture
 def log() -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:")
@@ -43,7 +51,7 @@ def log() -> Iterator[sqlite3.Connection]:
     connection.close()
 
 
-def plan(connection: sqlite3.Connection, sql: str, binds: Sequence[Any]) -> str:
+def plan(connection: sqlite3.Connection, sql: str, binds: Sequence[Any] | Mapping[str, Any]) -> str:
     return "\n".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", binds))
 
 
@@ -59,6 +67,21 @@ def test_a_statement_of_the_log_uses_its_index(log: sqlite3.Connection, name: st
 @pytest.mark.parametrize("name", ["load", "read", "read_types", "read_records", "read_records_types", "head"])
 def test_what_is_read_in_order_is_stored_in_order(log: sqlite3.Connection, name: str) -> None:
     assert "TEMP B-TREE" not in plan(log, SQL[name], HOT[name][0])
+
+
+@pytest.mark.parametrize("name", SPANNED)
+@pytest.mark.parametrize("direction", ["ASC", "DESC"])
+def test_a_span_is_read_by_its_index_in_both_directions(log: sqlite3.Connection, name: str, direction: str) -> None:
+    assert FIND[name].count(" ASC ") == 1
+    found = plan(log, FIND[name].replace(" ASC ", f" {direction} "), NO_SPAN)
+    assert SPANNED[name] in found
+    assert "SCAN event" not in found
+    assert name == "find_by_tags" or "TEMP B-TREE" not in found
+
+
+NO_SPAN = {
+    "low": 0, "high": 9, "stream": "s", "category": None, "types": "[]", "tags": "[]", "tag_count": 0, "limit": 1
+}  # fmt: skip
 
 
 class Sale(View, key="sale_id", index=("amount",)):

@@ -45,6 +45,15 @@ async def test_a_child_that_is_at_work_is_no_obstacle_and_ends_when_it_is_stoppe
     assert not lives(pid)
 
 
+async def test_each_child_is_told_its_work_on_its_stdin_and_stays_on(tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+    note = f"import sys; open({str(heard)!r}, 'ab').write(sys.stdin.buffer.readline())\n"
+    supervisor = Supervisor("the child", [sys.executable, "-c", note + STAYS], b"work\n")
+    await supervisor.start()
+    assert (heard.read_bytes(), supervisor.obstacle) == (b"work\n", None)
+    await supervisor.stop()
+
+
 async def test_a_child_that_is_killed_is_started_again_and_meanwhile_an_obstacle(tmp_path: Path) -> None:
     supervisor, starts = child(tmp_path, STAYS)
     await supervisor.start()

@@ -2,16 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from datetime import timedelta
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from diptych.app.deadlines import Deadlines
 from diptych.app.randomness import Randomness
 from diptych.app.status import CommandStatus, accepted, refused
-from diptych.errors import NotFound, Unavailable
-from diptych.log import EventCatalogue, EventLog, Recorded, Token
-from diptych.messages import Command, Query
+from diptych.errors import Malformed, NotFound, Unavailable
+from diptych.log import EventCatalogue, EventLog, Recorded, Span, Token, last_before, pages, tag, to_microseconds
+from diptych.messages import Command, Event, Query
 from diptych.read import ASK_TIMEOUT, Answer, QueryHandler, QuerySide, Standing, ViewShape, ViewStore
 from diptych.write import AggregateRules, Envelope, Receipt, States, Surroundings, WriteSide
 
@@ -145,21 +145,55 @@ class App:
         """The token of the log's present end: a query after it sees everything that is kept by now."""
         return Token.at(self.log.log_id, (await self.log.head()).position)
 
-    async def events(self, *, after: Token | None = None, upto: Token | None = None) -> AsyncGenerator[Recorded[Any]]:
+    async def events(  # noqa: PLR0913 - by what events are found
+        self,
+        *,
+        after: Token | None = None,
+        upto: Token | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        types: Iterable[type[Event]] = (),
+        tags: Mapping[str, object] | None = None,
+        stream: str | None = None,
+        category: str | None = None,
+        backwards: bool = False,
+    ) -> AsyncGenerator[Recorded[Any]]:
         """The log's events in order with their records, after a token or from the first, up to a token or to the end.
 
-        Retired events are passed over. Memory stays flat. Raises UnreadableEvent, Unavailable, and Malformed for a
-        token of another log.
+        `since` and `until` are aware times: recorded then or later, and before. Events have one of the types and all of
+        the tags, and belong to the stream or to the streams of the category. Retired events are passed over. Memory
+        stays flat. Raises UnreadableEvent, Unavailable, and Malformed for a token of another log or a time without a
+        zone.
         """
-        position = await self._right.position_of(after)
-        end = await self._right.position_of(upto or await self.token())
-        while position < end:
-            page = await self.log.read_records(position, min(EVENTS_PAGE, end - position))
-            for record in page.events:
+        lower, upper = (
+            [await self._right.position_of(after)],
+            [await self._right.position_of(upto or await self.token())],
+        )
+        if since is not None:
+            lower.append(await last_before(self.log, microseconds_of(since, "$.since")))
+        if until is not None:
+            upper.append(await last_before(self.log, microseconds_of(until, "$.until")))
+        span = Span(
+            after=max(lower),
+            before=min(upper) + 1,
+            types=frozenset(kind.__declared__.name for kind in types),
+            tags=frozenset(tag(name, value) for name, value in (tags or {}).items()),
+            stream=stream,
+            category=category,
+            backwards=backwards,
+        )
+        async for page in pages(self.log, span, EVENTS_PAGE):
+            for record in page:
                 if record.type not in self.catalogue.retired:
                     yield self.catalogue.recorded(record)
-            position = page.upto.position
 
     async def caught_up(self, after: Token, *, timeout: timedelta = ASK_TIMEOUT) -> None:
         """Waits until every view has reached the token. Raises NotCaughtUp, Malformed."""
         await self._right.caught_up(after, timeout)
+
+
+def microseconds_of(moment: datetime, path: str) -> int:
+    """Microseconds since 1970 of an aware time. Raises Malformed for one without a zone."""
+    if moment.tzinfo is None:
+        raise Malformed("Expected a time with a zone", path)
+    return to_microseconds(moment)

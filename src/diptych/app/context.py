@@ -1,19 +1,23 @@
 """A bounded context: all declarations of one service, read and judged together when it is built."""
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 from diptych.app.app import App
 from diptych.app.checks import check_events, check_messages, check_queries, check_upcasters, check_views
-from diptych.errors import ContextError
+from diptych.errors import ContextError, NotFound
 from diptych.log import UNOBSERVED, Codec, EventCatalogue, LogObserver, Upcaster
 from diptych.messages import Event
-from diptych.read import Fold, Projection
+from diptych.messages.words import did_you_mean
+from diptych.read import Fold, Projection, ProjectionSettings
 from diptych.read.queries import QueryFunction
 from diptych.stores import store_at
 from diptych.worker import projectors_beside
 from diptych.write import Aggregate, AggregateRules
+
+UNTUNED: Mapping[str, ProjectionSettings] = MappingProxyType({})
 
 
 class BoundedContext:
@@ -51,23 +55,40 @@ class BoundedContext:
         self.catalogue = EventCatalogue(self.events, codec, upcasters, retired)
         self.folds = [Fold(rule, self.catalogue) for rule in rules]
 
+    def unknown_projections(self, names: Iterable[str]) -> list[str]:
+        """A sentence for each name that is not the view of a projection here, with the nearest that is."""
+        known = [fold.shape.name for fold in self.folds]
+        return [
+            f"Context {self.name!r} has no projection {name!r}{did_you_mean(name, known)}"
+            for name in names
+            if name not in known
+        ]
+
     @asynccontextmanager
     async def open(
-        self, url: str, *, projectors: bool = True, observer: LogObserver = UNOBSERVED
+        self,
+        url: str,
+        *,
+        projectors: bool = True,
+        projections: Mapping[str, ProjectionSettings] = UNTUNED,
+        observer: LogObserver = UNOBSERVED,
     ) -> AsyncGenerator[App]:
         """The context on a store: `sqlite:///shop.db`, or `memory://` for a trial. Its projections run meanwhile.
 
-        Without `projectors` they run elsewhere, or nowhere. `observer` hears of the log's commits.
+        Without `projectors` they run elsewhere, or nowhere. `projections` tunes them, by the names of their views.
+        `observer` hears of the log's commits.
 
-        Raises Malformed (no such kind of store), Unavailable (it cannot be reached), NotAStore (something else is
-        there).
+        Raises Malformed (no such kind of store), NotFound (a tuned projection that the context does not have),
+        Unavailable (the store cannot be reached), NotAStore (something else is there).
         """
+        if unknown := self.unknown_projections(projections):
+            raise NotFound(" ".join(unknown))
         store = store_at(url)
         async with AsyncExitStack() as stack:
             log = await stack.enter_async_context(store.log(observer))
             views = await stack.enter_async_context(store.views())
             if projectors:
-                await stack.enter_async_context(projectors_beside(store, self.folds))
+                await stack.enter_async_context(projectors_beside(store, self.folds, projections))
             app = App(
                 aggregates=self.aggregates,
                 catalogue=self.catalogue,

@@ -148,17 +148,17 @@ def is_gone(url: str) -> bool:
 def serve_shop(url: str, port: int | None) -> int:
     """Serves the shop until it is stopped, and says how to try it."""
     try:
-        from diptych.http import Role, ServerSettings  # noqa: PLC0415
+        from diptych.http import configure_logging  # noqa: PLC0415
     except ImportError as missing:  # the report was worth it without
         sys.stderr.write(f"Not served: {missing}\n")
         return DONE
-    from diptych.cli.serve import Place, serve_at  # noqa: PLC0415
+    from diptych.cli.serve import serve_at  # noqa: PLC0415
+    from diptych.config import Configuration  # noqa: PLC0415
     from diptych.demo import shop  # noqa: PLC0415
-    from diptych.http.logs import configure_logging  # noqa: PLC0415
 
     configure_logging()
-    place = Place("diptych.demo:shop", shop, url, Role.ALL)
-    return serve_at(place, ServerSettings(port=free_port() if port is None else port), invite)
+    configuration = Configuration(target="diptych.demo:shop", store=url, port=free_port() if port is None else port)
+    return serve_at(shop, configuration, invite)
 
 
 def free_port() -> int:
@@ -191,8 +191,11 @@ def invite(url: str) -> None:
         f"The shop is served at {url} - every command and query, to be tried: {url}/docs",
         "",
         f"  curl '{queries}/BestCustomers?limit=3'",
-        f"  curl -i {commands}/PlaceOrder -H 'Content-Type: application/json' -d '{order}'",
-        f"  curl '{queries}/GetOrder?order_id=1000001'",
+        (
+            f"  token=$(curl -sS -o /dev/null -w '%header{{diptych-token}}' {commands}/PlaceOrder "
+            f"-H 'Content-Type: application/json' -d '{order}')"
+        ),
+        f"  curl '{queries}/GetOrder?order_id=1000001' -H \"Diptych-After: $token\"",
         "",
         "Ctrl-C stops it.",
     ]

@@ -21,11 +21,12 @@ from diptych import (
     UnreadableEvent,
     __version__,
 )
-from diptych.cli import event_store, projection
+from diptych.cli import config, event_store, projection
 from diptych.cli.check import check
 from diptych.cli.demo import demo
 from diptych.cli.serve import serve
 from diptych.cli.words import INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Stop, say
+from diptych.config import ConfigurationError
 
 app = App(
     name="diptych",
@@ -47,6 +48,11 @@ views = App(name="projection", help="See how the views stand.")
 views.command(projection.status)
 app.command(views)
 
+settings = App(name="config", help="See the settings, and whether they can be right.")
+settings.command(config.show)
+settings.command(config.check)
+app.command(settings)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
@@ -65,6 +71,8 @@ def spoken(work: Callable[[], object]) -> int:
         return say(str(stop), stop.code, stop.details)
     except ContextError as error:
         return say(f"bounded context {error.context!r} does not build:", WRONG_USE, error.problems)
+    except ConfigurationError as error:
+        return say("the configuration is wrong:", WRONG_USE, error.problems)
     except DiptychError as error:
         return say(str(error), exit_code(error))
     except KeyboardInterrupt:

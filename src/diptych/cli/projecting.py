@@ -1,30 +1,45 @@
-"""The process that `diptych serve` has its projections run in: `python -m diptych.cli.projecting TARGET STORE`.
+"""The process that `diptych serve` has its projections run in: `python -m diptych.cli.projecting`.
 
-It is not for people. It runs while its stdin is open, and whatever goes wrong at its start it says itself.
+It is not for people. It is told its work in the first line of its stdin, as JSON, and runs while that is open; whatever
+goes wrong at its start it says itself.
 """
 
 import asyncio
 import sys
+from collections.abc import Mapping
+
+import msgspec
 
 from diptych.cli.main import spoken
 from diptych.cli.target import context_at
 from diptych.http import configure_logging
+from diptych.read import ProjectionSettings
 from diptych.stores import store_at
 from diptych.worker import projectors_beside, stay
 
 
-async def project(target: str, store: str) -> None:
+class Work(msgspec.Struct, frozen=True):
+    """Which projections run where, and how."""
+
+    target: str
+    store: str
+    log_level: str
+    projections: Mapping[str, ProjectionSettings]
+
+
+async def project(work: Work) -> None:
     """Keeps every view of the context up to date until the process is to end."""
-    context = context_at(target)
-    async with projectors_beside(store_at(store), context.folds):
+    context = context_at(work.target)
+    async with projectors_beside(store_at(work.store), context.folds, work.projections):
         await stay()
 
 
-def main(target: str, store: str) -> int:
+def main() -> int:
     """Runs until the end, and gives the exit code."""
-    configure_logging()
-    return spoken(lambda: asyncio.run(project(target, store)))
+    work = msgspec.json.decode(sys.stdin.buffer.readline(), type=Work)
+    configure_logging(level=work.log_level.upper())
+    return spoken(lambda: asyncio.run(project(work)))
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

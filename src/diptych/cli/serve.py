@@ -5,35 +5,25 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
-from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from diptych import BoundedContext
-from diptych.cli.options import Json, StoreUrl, Target
+from diptych.cli.options import ConfigFile, Json, StoreUrl, Target
 from diptych.cli.target import context_at
 from diptych.cli.words import DONE, INTERRUPTED, WRONG_USE, Stop
+from diptych.config import Configuration, load, masked
 from diptych.stores import store_at
 
 if TYPE_CHECKING:
     import socket
 
-    from diptych.http import Role, ServerSettings
     from diptych.http.server import Stop as StopSignal
+    from diptych.worker import Supervisor
 
 log = logging.getLogger("diptych.serve")
-
-
-class Place(NamedTuple):
-    """What is served, and where."""
-
-    target: str
-    context: BoundedContext
-    store: str
-    role: "Role"
 
 
 class Serving(msgspec.Struct, frozen=True):
@@ -50,9 +40,10 @@ def serve(  # noqa: PLR0913 - the options that this command has
     target: Target = None,
     *,
     store: StoreUrl = None,
-    host: str = "127.0.0.1",
-    port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 8000,
-    role: str = "all",
+    host: str | None = None,
+    port: int | None = None,
+    role: str | None = None,
+    config: ConfigFile = None,
     json: Json = False,
 ) -> int:
     """Serve a context over HTTP, and keep its views up to date.
@@ -66,25 +57,26 @@ def serve(  # noqa: PLR0913 - the options that this command has
     Parameters
     ----------
     store:
-        The store's URL. By default a file in the working folder, named after the context: sqlite:///shop.db.
+        The store's URL [DIPTYCH_STORE, diptych.yaml]. By default a file in the working folder, named after the
+        context: sqlite:///shop.db.
     host:
-        The address to listen at. The server does not authenticate, so it must be the loopback's.
+        The address to listen at, by default 127.0.0.1. The server does not authenticate, so it must be the loopback's.
     port:
-        The port to listen at; 0 takes any that is free.
+        The port to listen at, by default 8000; 0 takes any that is free.
     role:
-        One side alone: command, query or projector; or all of them.
+        One side alone: command, query or projector; or all of them, as by default.
     json:
         Say where it serves as one JSON object on stdout.
     """
-    from diptych.http import Role, ServerSettings, configure_logging  # noqa: PLC0415 - `diptych --help` does without
+    from diptych.http import configure_logging  # noqa: PLC0415 - `diptych --help` does without
 
-    context = context_at(target)
-    assert target is not None  # noqa: S101 - there is a context
-    if role not in list(Role):
-        raise Stop(f"there is no role {role!r}; say {', '.join(Role)}", WRONG_USE)
-    place = Place(target, context, store or own_store(context), Role(role))
-    configure_logging()
-    return serve_at(place, ServerSettings(host=host, port=port), lambda url: announce(place, url, json=json))
+    options = {"target": target, "store": store, "host": host, "port": port, "role": role}
+    configuration = load(config, os.environ, options)
+    context = context_at(configuration.target or "")
+    if configuration.store is None:
+        configuration = msgspec.structs.replace(configuration, store=own_store(context))
+    configure_logging(level=configuration.log_level.upper())
+    return serve_at(context, configuration, lambda url: announce(context, configuration, url, json=json))
 
 
 def own_store(context: BoundedContext) -> str:
@@ -92,8 +84,10 @@ def own_store(context: BoundedContext) -> str:
     return f"sqlite:///{quote(context.name)}.db"
 
 
-def serve_at(place: Place, settings: "ServerSettings", serving: Callable[[str], None]) -> int:
+def serve_at(context: BoundedContext, configuration: Configuration, serving: Callable[[str], None]) -> int:
     """Serves until it is stopped, and gives the exit code; `serving` is called with the URL once it answers.
+
+    The configuration names a store, and the context as its target.
 
     Raises Stop, and what opening the store raises.
     """
@@ -101,37 +95,37 @@ def serve_at(place: Place, settings: "ServerSettings", serving: Callable[[str], 
     from diptych.worker import ChildFailed  # noqa: PLC0415
 
     try:
-        listening = listen(settings.host, settings.port)
+        listening = listen(configuration.host, configuration.port)
     except CannotListen as error:
         raise Stop(str(error), WRONG_USE) from None
     with listening:
         try:
-            ended = run(lambda stop: _serve(place, settings, listening, stop, serving))
+            ended = run(lambda stop: _serve(context, configuration, listening, stop, serving))
         except ChildFailed as failed:  # it has said why
             return failed.code
     return DONE if ended else INTERRUPTED
 
 
 async def _serve(
-    place: Place,
-    settings: "ServerSettings",
+    context: BoundedContext,
+    configuration: Configuration,
     listening: "socket.socket",
     stop: "StopSignal",
     serving: Callable[[str], None],
 ) -> None:
-    from diptych.http import Gateway, GatewaySettings  # noqa: PLC0415
+    from diptych.http import Gateway, Role  # noqa: PLC0415
     from diptych.http.server import serve as serve_on  # noqa: PLC0415
-    from diptych.worker import Supervisor  # noqa: PLC0415
 
-    shared = store_at(place.store).shared
-    projectors = Supervisor("the projectors' process", projecting(place)) if shared and place.role.projects else None
-    bounds = GatewaySettings()
+    role, store, bounds = Role(configuration.role), configuration.store or "", configuration.gateway
+    shared = store_at(store).shared
+    projectors = projecting(configuration) if shared and role.projects else None
     gateway = Gateway(
-        place.context,
-        place.store,
+        context,
+        store,
         settings=bounds,
-        projectors=place.role.projects and not shared,
-        role=place.role,
+        projectors=role.projects and not shared,
+        projections=configuration.projections,
+        role=role,
         obstacle=lambda: None if projectors is None else projectors.obstacle,
     )
     async with AsyncExitStack() as stack:
@@ -140,13 +134,20 @@ async def _serve(
             await projectors.start()
         await stack.enter_async_context(gateway.lifespan())
         serving(url_of(listening))
-        await serve_on(gateway, listening, bounds, settings, stop)
+        await serve_on(gateway, listening, bounds, configuration.server, stop)
     log.info("stopped")
 
 
-def projecting(place: Place) -> list[str]:
-    """The command line of the projectors' process."""
-    return [sys.executable, "-m", "diptych.cli.projecting", place.target, place.store]
+def projecting(configuration: Configuration) -> "Supervisor":
+    """The projectors' process, which is told its work on its stdin: a command line can be read by everybody."""
+    from diptych.cli.projecting import Work  # noqa: PLC0415
+    from diptych.worker import Supervisor  # noqa: PLC0415
+
+    work = Work(
+        configuration.target or "", configuration.store or "", configuration.log_level, {**configuration.projections}
+    )
+    command = [sys.executable, "-m", "diptych.cli.projecting"]
+    return Supervisor("the projectors' process", command, msgspec.json.encode(work) + b"\n")
 
 
 def url_of(listening: "socket.socket") -> str:
@@ -155,14 +156,15 @@ def url_of(listening: "socket.socket") -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def announce(place: Place, url: str, *, json: bool) -> None:
+def announce(context: BoundedContext, configuration: Configuration, url: str, *, json: bool) -> None:
     """Says where it serves: to a program, to a person, or to those who read the logs."""
+    store = masked(configuration.store or "")
     if json:
-        serving = Serving(place.context.name, url, place.store, place.role, os.getpid())
+        serving = Serving(context.name, url, store, configuration.role, os.getpid())
         sys.stdout.write(msgspec.json.encode(serving).decode() + "\n")
         sys.stdout.flush()
     elif sys.stderr.isatty():
-        sys.stderr.write(f"Serving {place.context.name!r} at {url} - to try it: {url}/docs\n")
-        sys.stderr.write(f"Store {place.store}. Ctrl-C stops it.\n")
+        sys.stderr.write(f"Serving {context.name!r} at {url} - to try it: {url}/docs\n")
+        sys.stderr.write(f"Store {store}. Ctrl-C stops it.\n")
     else:
-        log.info("serving %s at %s", place.context.name, url)
+        log.info("serving %s at %s", context.name, url)

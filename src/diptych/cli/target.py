@@ -1,6 +1,7 @@
 """From `module:name` to the bounded context that stands there, or to words about why there is none."""
 
 import importlib
+import os
 import pkgutil
 import sys
 from pathlib import Path
@@ -9,18 +10,29 @@ from types import ModuleType
 from diptych import BoundedContext, ContextError
 from diptych.cli.traces import shortened
 from diptych.cli.words import WRONG_USE, Stop
+from diptych.config import load
 from diptych.messages.words import did_you_mean
 
 
 def context_at(target: str | None) -> BoundedContext:
-    """The context that a target names. Raises Stop, and ContextError for one that does not build."""
+    """The context that a target names, or, where None was given, the environment or `diptych.yaml`.
+
+    Raises Stop, ConfigurationError, and ContextError for one that does not build.
+    """
+    target = target_or_configured(target)
     if not target:
-        raise Stop("which context? Say --target module:name, or set DIPTYCH_TARGET", WRONG_USE)
+        told = "which context? Say --target module:name, set DIPTYCH_TARGET, or say target: in diptych.yaml"
+        raise Stop(told, WRONG_USE)
     module, separator, name = target.partition(":")
     if not separator or not module or not name:
         raise Stop(f"{target!r} names no context; say module:name, such as {module or 'shop'}:shop", WRONG_USE)
     make_importable(Path.cwd())
     return context_in(imported(module), name)
+
+
+def target_or_configured(target: str | None) -> str | None:
+    """The target that is meant, if there is any. Raises ConfigurationError."""
+    return load(None, os.environ, {}).target if target is None else target
 
 
 def make_importable(folder: Path) -> None:

@@ -5,11 +5,12 @@ whose lifespan then holds the gateway's.
 """
 
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from time import perf_counter
 
 from diptych.app import App, BoundedContext
+from diptych.app.context import UNTUNED
 from diptych.errors import DiptychError
 from diptych.http.exchange import Message, Receive, Request, Response, Scope, Send, respond
 from diptych.http.logs import Access, access, log_access
@@ -28,6 +29,7 @@ from diptych.http.refusals import (
 from diptych.http.role import Role
 from diptych.http.routes import Route, Routes
 from diptych.http.settings import GatewaySettings
+from diptych.read import ProjectionSettings
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,10 @@ CLIENT_GONE = 499
 
 
 class Gateway:
-    """A context on a store, over HTTP. `projectors` says whether its projections run beside it, in a thread.
+    """A context on a store, over HTTP.
+
+    `projectors` says whether its projections run beside it, in a thread; `projections` tunes them, as it does in
+    `BoundedContext.open`.
 
     `role` leaves out what another server does. `obstacle` is asked whether anything beside the gateway is in the way of
     its readiness.
@@ -56,6 +61,7 @@ class Gateway:
         *,
         settings: GatewaySettings = DEFAULTS,
         projectors: bool = True,
+        projections: Mapping[str, ProjectionSettings] = UNTUNED,
         role: Role = Role.ALL,
         obstacle: Obstacle = lambda: None,
     ) -> None:
@@ -63,6 +69,7 @@ class Gateway:
         self._store_url = store_url
         self._settings = settings
         self._projectors = projectors
+        self._projections = projections
         self._metrics = Metrics()
         self._routes = Routes(context, settings, self._metrics, role)
         self._pages = pages_of(self, describe(context, role), settings, self._metrics)
@@ -74,8 +81,9 @@ class Gateway:
     @asynccontextmanager
     async def lifespan(self, host: object = None) -> AsyncGenerator[None]:
         """Holds the context open: `Starlette(lifespan=gateway.lifespan)`, or inside the host's own lifespan."""
-        observer = self._metrics
-        async with self._context.open(self._store_url, projectors=self._projectors, observer=observer) as app:
+        async with self._context.open(
+            self._store_url, projectors=self._projectors, projections=self._projections, observer=self._metrics
+        ) as app:
             self.app = app
             try:
                 yield

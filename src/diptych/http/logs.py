@@ -71,7 +71,7 @@ class PlainLines(logging.Formatter):
         return text if record.levelno <= logging.INFO else text.replace(" ", f" {record.levelname}: ", 1)
 
 
-def configure_logging(stream: TextIO | None = None, level: int = logging.INFO) -> None:
+def configure_logging(stream: TextIO | None = None, level: int | str = logging.INFO) -> None:
     """Sends all logs to the stream, by default stderr: as plain lines if it is a terminal, as JSON lines if not."""
     target = stream or sys.stderr
     handler = logging.StreamHandler(target)

@@ -22,7 +22,9 @@ from diptych.log.events import (
 from diptych.log.judge import Facts, Verdicts, judge
 from diptych.log.lane import Lane
 from diptych.log.observer import UNOBSERVED, LogObserver
+from diptych.log.pages import pages
 from diptych.log.protocol import PAGE_EVENTS, Boundary, EventLog, Head, Page, RecordPage, StoredKind, StreamEvents
+from diptych.log.span import Span
 from diptych.log.times import last_before
 from diptych.log.token import Token
 from diptych.log.upcasting import Upcaster, upcasts
@@ -55,6 +57,7 @@ __all__ = [
     "RecordPage",
     "Recorded",
     "RecordedEvent",
+    "Span",
     "StoredEvent",
     "StoredKind",
     "StreamAt",
@@ -67,6 +70,7 @@ __all__ = [
     "id_text",
     "judge",
     "last_before",
+    "pages",
     "stream_name",
     "tag",
     "to_microseconds",

@@ -6,7 +6,6 @@ meanwhile are in the group; a lone client never waits for that.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 
@@ -16,19 +15,17 @@ from diptych.log.observer import UNOBSERVED, LogObserver
 
 Commit = Callable[[Sequence[Append]], Awaitable[Sequence[Outcome | DiptychError]]]
 
-GROUP_APPENDS = 512
-"""Appends that one commit carries at most."""
+WAITING_APPENDS = 4096
+"""Appends that may wait for the commit in flight; one more is refused, so that memory and waiting stay bounded."""
 
-GROUP_BYTES = 8 * 1024 * 1024
-"""Bytes of event data after which a group is full."""
-
-QUEUE_APPENDS = 10_000
-"""Appends that may wait; one more is refused, so that memory stays bounded when the disk does not keep up."""
+WAITING_BYTES = 16 * 1024 * 1024
+"""Bytes of event data that may wait. A single append may be larger: it waits alone."""
 
 
 class Lane:
     """The one way into a log from this process: appends are committed in groups, in order of arrival.
 
+    A group carries everything that waits, so nobody waits behind more than the commit in flight and shares the next.
     It belongs to the event loop of its first append, which is asked for only then: to ask costs a call of the system.
 
     A caller that is cancelled while it waits may still find its append kept: the command id tells.
@@ -37,18 +34,21 @@ class Lane:
     def __init__(self, commit: Commit, observer: LogObserver = UNOBSERVED) -> None:
         self._commit = commit
         self._observer = observer
-        self._waiting: deque[tuple[Append, asyncio.Future[Outcome]]] = deque()
+        self._waiting: list[tuple[Append, asyncio.Future[Outcome]]] = []
+        self._waiting_bytes = 0
         self._running: asyncio.Task[None] | None = None
         self._in_company = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def append(self, append: Append) -> Outcome:
         """Commits the append with others. Raises what the commit answers for it, or Unavailable: too many wait."""
-        if len(self._waiting) >= QUEUE_APPENDS:
-            raise Unavailable(f"{QUEUE_APPENDS} appends are waiting for the log already; try again later.")
+        size = sum([len(event.data) for event in append.events])
+        if self._waiting and (len(self._waiting) >= WAITING_APPENDS or self._waiting_bytes + size > WAITING_BYTES):
+            raise Unavailable(f"{len(self._waiting):,} appends are waiting for the log already; try again in a moment.")
         loop = self._loop = self._loop or asyncio.get_running_loop()
         answer: asyncio.Future[Outcome] = loop.create_future()
         self._waiting.append((append, answer))
+        self._waiting_bytes += size
         if self._running is None:
             self._running = loop.create_task(self._run())
         return await answer
@@ -63,15 +63,12 @@ class Lane:
             while self._waiting:
                 if self._in_company:  # who is on the way in this turn of the loop comes along
                     await asyncio.sleep(0)
-                group = self._next_group()
+                group, self._waiting, self._waiting_bytes = self._waiting, [], 0
                 self._in_company = len(group) > 1
-                behind = len(self._waiting)
                 began = perf_counter()
                 try:
                     answers = await self._commit([append for append, _ in group])
                 except DiptychError as error:
-                    # Whoever has waited behind a commit that failed as a whole does not wait for the next to fail, too.
-                    group += [self._waiting.popleft() for _ in range(behind)]
                     answers = [error] * len(group)
                 except Exception as error:  # noqa: BLE001 - whatever it is, every caller has to hear of it
                     answers = [Unavailable(f"The commit failed: {error!r}")] * len(group)
@@ -80,16 +77,6 @@ class Lane:
                     _resolve(future, answer)
         finally:
             self._running = None
-
-    def _next_group(self) -> list[tuple[Append, asyncio.Future[Outcome]]]:
-        group: list[tuple[Append, asyncio.Future[Outcome]]] = []
-        size = 0
-        while self._waiting and len(group) < GROUP_APPENDS and size < GROUP_BYTES:
-            item = self._waiting.popleft()
-            group.append(item)
-            for event in item[0].events:
-                size += len(event.data)
-        return group
 
 
 def _resolve(future: asyncio.Future[Outcome], answer: Outcome | DiptychError) -> None:

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 
 from diptych.log.conditions import EventQuery
 from diptych.log.events import Anchor, Append, Outcome, RecordedEvent, StoredEvent
+from diptych.log.span import Span
 
 PAGE_EVENTS = 5000
 """Events of a page, unless asked for otherwise."""
@@ -99,6 +100,14 @@ class EventLog(Protocol):
         self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None
     ) -> RecordPage:
         """As `read`, with whole records."""
+        ...
+
+    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> RecordPage:
+        """At most `limit` events of the span, in log order, or from its end if it goes backwards.
+
+        `upto` is how far was looked, in that direction: every event of the span from where it begins to there is in
+        this page. A page may be short, and even empty, before the span is over: `Span.rest` tells.
+        """
         ...
 
     async def head(self) -> Head:

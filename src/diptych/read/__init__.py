@@ -7,7 +7,7 @@ from diptych.read.columns import Column, Kind, Scale
 from diptych.read.filters import Filter, between, ge, gt, le, lt, one_of, prefix
 from diptych.read.fold import Fold, FoldRules, Poison
 from diptych.read.projection import Projection
-from diptych.read.projector import Projector
+from diptych.read.projector import ProjectionSettings, Projector
 from diptych.read.queries import ASK_TIMEOUT, Answer, Lag, QueryHandler, QuerySide, Standing
 from diptych.read.shape import Key, ViewShape
 from diptych.read.store import Checkpoint, Failure, NeverFilled, Order, Selector, Snapshot, Superseded, ViewStore
@@ -30,6 +30,7 @@ __all__ = [
     "Page",
     "Poison",
     "Projection",
+    "ProjectionSettings",
     "Projector",
     "QueryHandler",
     "QuerySide",

@@ -11,6 +11,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from diptych.log import PAGE_EVENTS, Anchor, EventLog, Page, RecordedEvent, RecordPage, StoredEvent
 from diptych.read.fold import Fold, Poison
 from diptych.read.store import Checkpoint, Failure, NeverFilled, Superseded, ViewStore
@@ -29,6 +31,12 @@ RETRY_FIRST = timedelta(milliseconds=100)
 RETRY_STORE = timedelta(seconds=1)
 RETRY_HALTED = timedelta(seconds=30)
 """Waits before a store, or an event that could not be applied, is tried again: doubled from the first to the most."""
+
+
+class ProjectionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What tunes one projection where it runs. `batch` is the most events that are applied in one transaction."""
+
+    batch: int = PAGE_EVENTS
 
 
 class Halted(Exception):

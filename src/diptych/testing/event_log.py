@@ -42,8 +42,10 @@ from diptych.log import (
     NoneNewer,
     Outcome,
     RecordedEvent,
+    Span,
     StoredEvent,
     StreamAt,
+    pages,
 )
 from diptych.stores import Store
 from diptych.write import uuid7
@@ -120,6 +122,17 @@ async def in_threads(store: Store, *works: Callable[[EventLog], Awaitable[T]]) -
 async def everything(log: EventLog) -> Sequence[RecordedEvent]:
     """The whole log."""
     return (await log.read_records(0, 1_000_000)).events
+
+
+async def found(log: EventLog, span: Span, limit: int) -> list[RecordedEvent]:
+    """Every event of the span, page by page."""
+    sizes: list[int] = []
+    events: list[RecordedEvent] = []
+    async for page in pages(log, span, limit):
+        sizes.append(len(page))
+        events += page
+    assert max(sizes, default=0) <= limit
+    return events
 
 
 async def walk(log: EventLog, limit: int, types: Collection[str] | None) -> list[tuple[Sequence[StoredEvent], Anchor]]:
@@ -612,6 +625,40 @@ class EventLogContract:
                 records, same = await log.read_records(after, limit, types)
                 assert upto == same
                 assert [event.position for event in events] == [record.position for record in records]
+
+    @pytest.mark.parametrize(
+        "span",
+        [
+            Span(),
+            Span(stream="order-1"),
+            Span(stream="order-1", types=frozenset({"B"}), tags=frozenset({"k:1"})),
+            Span(stream="nothing-1"),
+            Span(category="order"),
+            Span(category="ord"),
+            Span(category="order", types=frozenset({"A", "C"})),
+            Span(types=frozenset({"A"})),
+            Span(types=frozenset({"Z"})),
+            Span(tags=frozenset({"k:1"})),
+            Span(tags=frozenset({"k:1", "k:2"})),
+            Span(tags=frozenset({"k:1"}), types=frozenset({"B"}), category="order"),
+            Span(after=3, before=9),
+            Span(after=3, before=9, stream="order-1"),
+            Span(after=3, before=9, tags=frozenset({"k:1"})),
+            Span(after=9, before=3),
+            Span(after=50),
+        ],
+    )
+    async def test_a_span_is_found_whole_in_pages_of_any_size_in_both_directions(
+        self, log: EventLog, span: Span
+    ) -> None:
+        for number in range(4):
+            for stream in ("order-1", "order-2", "orderly-1", "ord"):
+                tags = [f"k:{tag}" for tag in (1, 2) if number % (tag + 1) == 0]
+                await log.append(an_append(stream, happened("ABC"[number % 3], *tags)))
+        fitting = [event for event in await everything(log) if span.accepts(event)]
+        for limit in (1, 3, 100):
+            assert await found(log, span, limit) == fitting
+            assert await found(log, span._replace(backwards=True), limit) == fitting[::-1]
 
     async def test_reading_past_the_end_gives_nothing_and_the_end(self, log: EventLog) -> None:
         await log.append(an_append("order-1", happened(), happened()))

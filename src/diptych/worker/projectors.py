@@ -2,24 +2,30 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from diptych.read import Fold, Projector
+from diptych.read import Fold, ProjectionSettings, Projector
 from diptych.stores import Store
+
+UNTUNED = ProjectionSettings()
 
 
 @asynccontextmanager
-async def projectors_beside(store: Store, folds: Sequence[Fold[Any]]) -> AsyncGenerator[None]:
+async def projectors_beside(
+    store: Store, folds: Sequence[Fold[Any]], settings: Mapping[str, ProjectionSettings]
+) -> AsyncGenerator[None]:
     """Runs a projector for each fold while the context is open. It opens when every view is ready to be filled.
+
+    `settings` go by the view's name, and need not have all of them.
 
     Raises what the store raises when it is opened.
     """
     if not folds:
         yield
         return
-    thread = _ProjectorThread(store, folds)
+    thread = _ProjectorThread(store, folds, settings)
     loop = asyncio.get_running_loop()
     beginning = loop.run_in_executor(None, thread.begin)
     try:
@@ -32,9 +38,10 @@ async def projectors_beside(store: Store, folds: Sequence[Fold[Any]]) -> AsyncGe
 
 
 class _ProjectorThread:
-    def __init__(self, store: Store, folds: Sequence[Fold[Any]]) -> None:
+    def __init__(self, store: Store, folds: Sequence[Fold[Any]], settings: Mapping[str, ProjectionSettings]) -> None:
         self._store = store
         self._folds = folds
+        self._settings = settings
         self._started = threading.Event()
         self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -56,6 +63,9 @@ class _ProjectorThread:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
+    def _batch(self, fold: Fold[Any]) -> int:
+        return self._settings.get(fold.shape.name, UNTUNED).batch
+
     def _main(self) -> None:
         try:
             asyncio.run(self._run())
@@ -70,7 +80,7 @@ class _ProjectorThread:
         async with AsyncExitStack() as stack:
             log = await stack.enter_async_context(self._store.log())
             views = await stack.enter_async_context(self._store.views())
-            projectors = [Projector(fold, log, views) for fold in self._folds]
+            projectors = [Projector(fold, log, views, self._batch(fold)) for fold in self._folds]
             for projector in projectors:
                 await projector.begin()
             running = [asyncio.create_task(projector.run()) for projector in projectors]

@@ -34,11 +34,15 @@ class ChildFailed(Exception):
 
 
 class Supervisor:
-    """One child process, started again whenever it ends. It belongs to the event loop that it was started in."""
+    """One child process, started again whenever it ends. It belongs to the event loop that it was started in.
 
-    def __init__(self, what: str, command: Sequence[str]) -> None:
+    `told` is written to the stdin of each child that is started; what it may know, and others may not, goes in there.
+    """
+
+    def __init__(self, what: str, command: Sequence[str], told: bytes = b"") -> None:
         self._what = what
         self._command = command
+        self._told = told
         self._process: Process | None = None
         self._watching: asyncio.Task[None] | None = None
         self._wait = FIRST_WAIT
@@ -80,7 +84,9 @@ class Supervisor:
         self._process = await asyncio.create_subprocess_exec(
             *self._command, stdin=PIPE, stdout=PIPE, start_new_session=True
         )
+        assert self._process.stdin is not None  # noqa: S101 - a pipe
         assert self._process.stdout is not None  # noqa: S101 - a pipe
+        self._process.stdin.write(self._told)
         if await self._process.stdout.readline() != READY:
             return await self._process.wait()
         self.obstacle = None

@@ -11,7 +11,7 @@ from diptych.cli.check.inventory import described, inventory
 from diptych.cli.check.lock import LOCK, changed, differences, read_lock, write_lock
 from diptych.cli.check.stored import stored_in, told
 from diptych.cli.options import Json, StoreUrl, Switch, Target
-from diptych.cli.places import existing_store
+from diptych.cli.places import store_if_there
 from diptych.cli.target import context_at
 from diptych.cli.words import DONE, NO, say
 
@@ -45,9 +45,8 @@ def check(
     except ContextError as error:
         return show_problems(error, json=json)
     found = inventory(context)
-    stored = (
-        asyncio.run(stored_in(existing_store(store), store, context.catalogue, thorough=thorough)) if store else None
-    )
+    place = store_if_there(store)
+    stored = None if place is None else asyncio.run(stored_in(*place, context.catalogue, thorough=thorough))
     lock = read_lock()
     changes = [] if lock is None else changed(lock, context)
     if update and not any(change.breaking for change in changes):

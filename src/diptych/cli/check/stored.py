@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 
 from diptych import UnreadableEvent
+from diptych.config import masked
 from diptych.log import EventCatalogue, EventLog
 from diptych.stores import Store
 
@@ -30,7 +31,7 @@ class Stored(msgspec.Struct, frozen=True):
     unreadable: list[Unreadable]
 
 
-async def stored_in(store: Store, url: str, catalogue: EventCatalogue, *, thorough: bool) -> Stored:
+async def stored_in(url: str, store: Store, catalogue: EventCatalogue, *, thorough: bool) -> Stored:
     """Looks at the kinds of events, or, if it is to be thorough, decodes every one."""
     async with store.log() as log:
         kinds = await log.kinds()
@@ -42,7 +43,7 @@ async def stored_in(store: Store, url: str, catalogue: EventCatalogue, *, thorou
         events = (await log.head()).position
         if thorough:
             await _decode(log, events, catalogue, found)
-        return Stored(url, events, len(kinds), events if thorough else 0, list(found.values()))
+        return Stored(masked(url), events, len(kinds), events if thorough else 0, list(found.values()))
 
 
 async def _decode(log: EventLog, end: int, catalogue: EventCatalogue, found: dict[tuple[str, int], Unreadable]) -> None:

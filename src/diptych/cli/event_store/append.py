@@ -15,6 +15,7 @@ from diptych.cli.options import Json, StoreUrl, Target
 from diptych.cli.places import store_url
 from diptych.cli.target import context_at
 from diptych.cli.words import DONE, NO, WRONG_USE, Stop
+from diptych.config import masked
 from diptych.messages import Shape, to_json
 from diptych.messages.words import did_you_mean
 from diptych.stores import Store, store_at
@@ -60,8 +61,9 @@ def append(  # noqa: PLR0913 - the options that this command has
     context = context_at(target)
     kind = event_of(aggregate_of(context, stream), type)
     event = typed_event(kind, read_data(event_data))
-    place = store_at(store_url(store))
-    note_new(place, store)
+    url = store_url(store)
+    place = store_at(url)
+    note_new(place, url)
 
     async def record() -> Receipt:
         async with place.log() as log:
@@ -107,12 +109,12 @@ def typed_event(kind: type[Event], data: bytes) -> Event:
     return event
 
 
-def note_new(place: Store, url: str | None) -> None:
+def note_new(place: Store, url: str) -> None:
     """Whoever mistypes a URL sees that a new store came of it."""
     try:
         place.must_exist()
     except Unavailable:
-        sys.stderr.write(f"A new store is made: {url}\n")
+        sys.stderr.write(f"A new store is made: {masked(url)}\n")
 
 
 def show(receipt: Receipt, *, json: bool) -> None:

@@ -27,6 +27,7 @@ from diptych.log import (
     Page,
     RecordedEvent,
     RecordPage,
+    Span,
     StoredEvent,
     StoredKind,
     StreamEvents,
@@ -118,6 +119,17 @@ class MemoryLog:
         else:
             end = newer[-1].position if newer else min(after, len(self._held.events))
         return RecordPage(page, await self.anchor(end) or BEGINNING)
+
+    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> RecordPage:
+        held = self._held.events[:]
+        head = len(held)
+        fitting = [event for event in (reversed(held) if span.backwards else held) if span.accepts(event)]
+        page = fitting[:limit]
+        if len(fitting) > limit:
+            end = page[-1].position
+        else:
+            end = min(span.after, head) if span.backwards else min((span.before or head + 1) - 1, head)
+        return RecordPage(page, await self.anchor(max(end, 0)) or BEGINNING)
 
     async def head(self) -> Head:
         if not self._held.events:

@@ -31,6 +31,7 @@ from diptych.log import (
     Page,
     RecordedEvent,
     RecordPage,
+    Span,
     StoredEvent,
     StoredKind,
     StreamEvents,
@@ -47,6 +48,7 @@ from diptych.stores.sqlite.connection import (
     roll_back,
     translate,
 )
+from diptych.stores.sqlite.find import SCAN_EVENTS, find
 from diptych.stores.sqlite.reader import Reader, in_snapshot
 
 LOG_FILE = FileKind(
@@ -63,9 +65,6 @@ POLL = timedelta(milliseconds=20)
 
 INLINE_SECONDS = 0.002
 """A commit that took no longer is followed by one on the event loop: the hop to a thread costs more."""
-
-SCAN_EVENTS = 100_000
-"""Events that one page of a filtered read looks at, so that a read for rare types stays short."""
 
 _SQL = load_statements("diptych.stores.sqlite", "log.sql")
 # `_make` without its Python frame: pages are long.
@@ -268,6 +267,13 @@ class SqliteLog:
             return RecordPage([_record(row) for row in rows], upto)
 
         return self._reader.bounded(in_snapshot(work))
+
+    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> RecordPage:
+        def work(connection: sqlite3.Connection) -> RecordPage:
+            rows, end = find(connection, span, limit, _head(connection).position)
+            return RecordPage([_record(row) for row in rows], _anchor(connection, end) or BEGINNING)
+
+        return await self._reader.run(in_snapshot(work))
 
     async def head(self) -> Head:
         return self._reader.bounded(_head)

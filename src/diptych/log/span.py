@@ -1,0 +1,40 @@
+"""Which part of a log is to be read, as plain values that every backend understands, and what is left of it then."""
+
+from typing import NamedTuple
+
+from diptych.log.conditions import STREAM_SEPARATOR
+from diptych.log.events import Anchor, RecordedEvent
+
+
+class Span(NamedTuple):
+    """Events over position `after` and, if it is given, under `before`, that have everything that is asked for.
+
+    Empty types stand for any type; all tags must be there; `stream` is a whole name and `category` what stands before
+    its dash.
+    """
+
+    after: int = 0
+    before: int | None = None
+    types: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
+    stream: str | None = None
+    category: str | None = None
+    backwards: bool = False
+
+    def accepts(self, event: RecordedEvent) -> bool:
+        """Whether the event belongs to it."""
+        return (
+            event.position > self.after
+            and (self.before is None or event.position < self.before)
+            and (not self.types or event.type in self.types)
+            and self.tags.issubset(event.tags)
+            and self.stream in (None, event.stream)
+            and (self.category is None or event.stream.startswith(self.category + STREAM_SEPARATOR))
+        )
+
+    def rest(self, upto: Anchor, head: int) -> "Span | None":
+        """What is left of it when it was read as far as that, in a log that ends at `head`; None when it is over."""
+        if self.backwards:
+            return None if upto.position <= self.after else self._replace(before=upto.position)
+        last = head if self.before is None else min(self.before - 1, head)
+        return None if upto.position >= last else self._replace(after=upto.position)
