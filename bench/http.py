@@ -2,8 +2,8 @@
 
 Measured: requests per second that were answered with 200. Command: each places a new order, durable, with one event of
 230 bytes; the projectors are elsewhere. Query: each looks up one of ORDERS rows by its key. Limit: the same server's
-hello, to the same requests. Peer: FastAPI and SQLAlchemy, one transaction per request, the same table work. Needs wrk;
-without it there is nothing here. Targets: docs/performance.md.
+hello, to the same requests. The server is that of `diptych serve`. Peer: FastAPI and SQLAlchemy, one transaction per
+request, the same table work. Needs wrk; without it there is nothing here. Targets: docs/performance.md.
 """
 
 import asyncio
@@ -85,9 +85,9 @@ def served(app: str, folder: Path) -> Iterator[str]:
     """A server process, ready to be asked."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    words = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning", "--no-access-log"]
+    words = [sys.executable, "-m", "bench.http_server", app, str(port)]
     around = os.environ | {"BENCH_STORE": url(folder / "shop.db"), "BENCH_FOLDER": str(folder)}
-    server = subprocess.Popen([*words, "--loop", "uvloop", "--http", "httptools"], env=around)  # noqa: S603 - by list
+    server = subprocess.Popen(words, env=around)  # noqa: S603 - by list
     try:
         _await(port, server)
         yield f"http://127.0.0.1:{port}"

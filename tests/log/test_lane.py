@@ -150,3 +150,33 @@ async def test_closing_waits_for_what_was_taken_in() -> None:
     assert all(task.done() or held.groups for task in tasks)
     assert [outcome.command_id for outcome in await asyncio.gather(*tasks)] == ["0", "1"]
     await Lane(held).close()
+
+
+async def test_where_appends_came_together_those_on_their_way_join_the_next_group() -> None:
+    held = Held()
+    held.gate.set()
+    lane = Lane(held)
+
+    async def one_turn_later() -> None:
+        await asyncio.sleep(0)
+        await lane.append(append("late"))
+
+    await asyncio.gather(*[lane.append(append(id)) for id in "01"])
+    await asyncio.gather(lane.append(append("2")), one_turn_later())
+
+    assert held.groups == [["0", "1"], ["2", "late"]]
+
+
+async def test_a_lone_append_waits_for_nobody() -> None:
+    held = Held()
+    held.gate.set()
+    lane = Lane(held)
+
+    async def one_turn_later() -> None:
+        await asyncio.sleep(0)
+        await lane.append(append("late"))
+
+    await lane.append(append("0"))
+    await asyncio.gather(lane.append(append("1")), one_turn_later())
+
+    assert held.groups == [["0"], ["1"], ["late"]]

@@ -25,7 +25,7 @@ HOT = {
     "newest_by_types": (("[]", 0), "SEARCH event USING COVERING INDEX event_type (type=? AND position>?)"),
     "select_by_tags": (("[]", "[]", "[]", 1), "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)"),
     "select_by_types": (("[]",), "SEARCH event USING INDEX event_type (type=?)"),
-    "load": (("s",), "SEARCH event USING INDEX event_stream (stream=?)"),
+    "load": (("s", 0), "SEARCH event USING INDEX event_stream (stream=? AND version>?)"),
     "read": ((0, 1), "SEARCH event USING INTEGER PRIMARY KEY (rowid>?)"),
     "read_types": ((0, 9, "[]", 1), "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
     "read_records": ((0, 1), "SEARCH event USING INTEGER PRIMARY KEY (rowid>?)"),

@@ -1,18 +1,19 @@
 """A context that is open on a store: commands go in, answers come out."""
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from diptych.app.deadlines import Deadlines
+from diptych.app.randomness import Randomness
 from diptych.app.status import CommandStatus, accepted, refused
 from diptych.errors import Malformed, NotFound, Unavailable
 from diptych.log import EventCatalogue, EventLog, Recorded, Span, Token, last_before, pages, tag, to_microseconds
 from diptych.messages import Command, Event, Query
 from diptych.read import ASK_TIMEOUT, Answer, QueryHandler, QuerySide, Standing, ViewShape, ViewStore
-from diptych.write import AggregateRules, Envelope, Receipt, Surroundings, WriteSide
+from diptych.write import AggregateRules, Envelope, Receipt, States, Surroundings, WriteSide
 
 R = TypeVar("R")
 
@@ -34,11 +35,12 @@ class App:
         views: ViewStore,
     ) -> None:
         self.log = log
+        self.deadlines = Deadlines()
         self._closed = False
         self.catalogue = catalogue
-        around = Surroundings(now=time.time, randomness=os.urandom, sleep=asyncio.sleep)
-        self._write = WriteSide(aggregates, catalogue, log, around)
-        self._read = QuerySide(queries, {shape.view: shape for shape in shapes}, log, views)
+        around = Surroundings(now=time.time, randomness=Randomness(), sleep=asyncio.sleep)
+        self._write = WriteSide(aggregates, catalogue, log, around, States())
+        self._read = QuerySide(queries, {shape.view: shape for shape in shapes}, log, views, self.deadlines.within)
 
     def close(self) -> None:
         """The store is closed: whatever is asked of the app from now on is Unavailable."""
@@ -89,6 +91,10 @@ class App:
         """As `execute`, for the JSON of a command of this published name: how commands come in from outside."""
         return await self._left.receive(name, data, envelope)
 
+    def new_command_id(self) -> str:
+        """A command id, for a caller who has to know it before the command is sent."""
+        return self._write.new_command_id()
+
     def in_flight(self, command_id: str) -> bool:
         """Whether this process is at work on a command of this id."""
         return self._write.journal.in_flight(command_id) is not None
@@ -116,7 +122,7 @@ class App:
         """
         return await self._right.ask(query, after, timeout)
 
-    async def answer(
+    async def answer(  # noqa: PLR0913 - what a query may ask for
         self,
         query: Query[R],
         *,
@@ -124,12 +130,16 @@ class App:
         timeout: timedelta = ASK_TIMEOUT,
         wait: timedelta | None = None,
         lenient: bool = False,
+        checked: bool = False,
     ) -> Answer[R]:
         """The result with its position and lag; with what there is when the time is over, if `lenient`.
 
-        `wait` is how long the views may take to reach the token, where that is not `timeout`.
+        `wait` is how long the views may take to reach the token, where that is not `timeout`. `checked` says that the
+        query came in as JSON and was checked on the way, as the gateway's are: it is not checked again.
         """
-        return await self._right.answer(query, after, timeout, timeout if wait is None else wait, lenient=lenient)
+        return await self._right.answer(
+            query, after, timeout, timeout if wait is None else wait, lenient=lenient, checked=checked
+        )
 
     async def token(self) -> Token:
         """The token of the log's present end: a query after it sees everything that is kept by now."""

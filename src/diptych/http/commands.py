@@ -1,19 +1,16 @@
 """Commands over HTTP: one goes in by POST and comes out as a receipt; what became of it is asked by GET."""
 
-import os
 import time
 from urllib.parse import quote
 
 from diptych.app import App
 from diptych.errors import DiptychError, NotFound, OutcomeUnknown
 from diptych.http import grammar
-from diptych.http.deadlines import Deadlines
 from diptych.http.exchange import JSON, Request, Response, encode
 from diptych.http.metrics import Metrics
 from diptych.http.refusals import CommandInFlight
 from diptych.http.settings import GatewaySettings
-from diptych.log import id_text
-from diptych.write import Envelope, Receipt, uuid7
+from diptych.write import Envelope, Receipt
 
 NO_STORE = (b"cache-control", b"no-store")
 
@@ -21,10 +18,7 @@ NO_STORE = (b"cache-control", b"no-store")
 class CommandAddress:
     """`/{context}/commands/{Command}`."""
 
-    def __init__(
-        self, context: str, name: str, settings: GatewaySettings, metrics: Metrics, deadlines: Deadlines
-    ) -> None:
-        self._deadlines = deadlines
+    def __init__(self, context: str, name: str, settings: GatewaySettings, metrics: Metrics) -> None:
         self._name = name
         self._settings = settings
         self._status_path = f"/{quote(context, safe='')}/commands/"
@@ -33,8 +27,8 @@ class CommandAddress:
 
     async def post(self, app: App, request: Request) -> Response:
         """Executes the command in the body. Raises what `App.execute` raises, and the gateway's own refusals."""
-        envelope = read_envelope(request)
-        body = await request.json(self._settings.max_body, self._deadlines, self._settings.body_timeout)
+        envelope = read_envelope(app, request)
+        body = await request.json(self._settings.max_body, app.deadlines, self._settings.body_timeout)
         began = time.perf_counter()
         status, code = 500, None
         try:
@@ -54,7 +48,7 @@ class CommandAddress:
         if app.in_flight(command_id):
             raise CommandInFlight(command_id)
         try:
-            with self._deadlines.within(self._settings.command_timeout):
+            with app.deadlines.within(self._settings.command_timeout):
                 return await app.receive(self._name, body, envelope)
         except TimeoutError:
             late = self._settings.command_timeout.total_seconds()
@@ -85,14 +79,14 @@ class StatusAddress:
         return Response(200, [JSON, NO_STORE], encode(await app.status(command_id)))
 
 
-def read_envelope(request: Request) -> Envelope:
+def read_envelope(app: App, request: Request) -> Envelope:
     """What the headers say about the command; a new id where they name none. Raises BadHeader."""
     headers = request.headers
     key = request.single(b"idempotency-key")
     match = request.single(b"if-match")
     correlation = request.single(b"x-correlation-id")
     trace = headers.get(b"traceparent")
-    command_id = new_id() if key is None else grammar.idempotency_key(key)
+    command_id = app.new_command_id() if key is None else grammar.idempotency_key(key)
     request.command_id = command_id
     return Envelope(
         command_id=command_id,
@@ -106,8 +100,3 @@ def quoted(text: str) -> str:
     """Percent-encoded for an address; most ids have nothing to encode."""
     plain = text.isascii() and text.replace("-", "").isalnum()
     return text if plain else quote(text, safe="")
-
-
-def new_id() -> str:
-    """A command id for a client that brought none."""
-    return id_text(uuid7(time.time_ns() // 1_000_000, os.urandom(10)))

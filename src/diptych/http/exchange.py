@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from diptych.app import App
+from diptych.app.deadlines import Deadlines
 from diptych.errors import TooLarge
-from diptych.http.deadlines import Deadlines
 from diptych.http.refusals import BadHeader, BodyTimeout, Disconnected, UnsupportedMediaType
 
 Scope = MutableMapping[str, Any]

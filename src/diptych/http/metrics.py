@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import cast
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.openmetrics import exposition
 
+from diptych.http.figures import Distribution, Distributions
 from diptych.read import Standing
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -18,8 +19,8 @@ MAX_CODES = 100
 class CommandMetrics:
     """The figures of one command type."""
 
-    def __init__(self, seconds: Histogram, commands: Counter, name: str) -> None:
-        self._seconds = seconds.labels(name)
+    def __init__(self, seconds: Distributions, commands: Counter, name: str) -> None:
+        self._seconds = seconds.of(name)
         self._accepted = commands.labels(name, "accepted")
         self._rejected = commands.labels(name, "rejected")
         self._failed = commands.labels(name, "failed")
@@ -36,31 +37,27 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
-        self._commands_seconds = Histogram(
+        self._commands_seconds = Distributions(
             "command_processing_time_seconds",
             "From a whole request to its receipt or refusal.",
             ["command"],
-            buckets=SECONDS,
-            registry=registry,
+            SECONDS,
+            registry,
         )
         self._commands = Counter("commands", "Commands by outcome.", ["command", "outcome"], registry=registry)
         self._rejections = Counter("command_rejections", "Refused commands by code.", ["code"], registry=registry)
         self._rejection_rate = Gauge("command_rejection_rate", "Refused among all commands so far.", registry=registry)
-        self._append_seconds = Histogram(
-            "event_store_append_time_seconds", "One group commit of the log.", buckets=SECONDS, registry=registry
-        )
-        self._batch = Histogram(
-            "event_store_batch_size", "Appends in one group commit.", buckets=APPENDS, registry=registry
-        )
+        self._append_seconds = Distributions(
+            "event_store_append_time_seconds", "One group commit of the log.", [], SECONDS, registry
+        ).of()
+        self._batch = Distributions(
+            "event_store_batch_size", "Appends in one group commit.", [], APPENDS, registry
+        ).of()
         self._queue = Gauge(
             "event_store_queue_depth", "Appends that waited when the last commit ended.", registry=registry
         )
-        self._queries_seconds = Histogram(
-            "query_response_time_seconds",
-            "From a whole request to its answer.",
-            ["query"],
-            buckets=SECONDS,
-            registry=registry,
+        self._queries_seconds = Distributions(
+            "query_response_time_seconds", "From a whole request to its answer.", ["query"], SECONDS, registry
         )
         self._lag_events = Gauge(
             "projection_lag_events", "Events that a view trails the log by.", ["view"], registry=registry
@@ -79,9 +76,9 @@ class Metrics:
         """The figures of the command of this published name."""
         return CommandMetrics(self._commands_seconds, self._commands, name)
 
-    def of_query(self, name: str) -> Histogram:
+    def of_query(self, name: str) -> Distribution:
         """The times of the query of this published name."""
-        return self._queries_seconds.labels(name)
+        return self._queries_seconds.of(name)
 
     def answered(self, code: str | None) -> None:
         """One more command was answered, with the code of its refusal or None."""

@@ -1,5 +1,6 @@
 """Queries over HTTP: by GET with the fields in the address, or by POST with a JSON body, which always works."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Mapping
@@ -9,7 +10,6 @@ from typing import Any
 from diptych.app import App
 from diptych.errors import Malformed
 from diptych.http import grammar
-from diptych.http.deadlines import Deadlines
 from diptych.http.exchange import JSON, Handle, Headers, Request, Response, encode
 from diptych.http.metrics import Metrics
 from diptych.http.parameters import Parameters
@@ -29,10 +29,7 @@ NO_LAG = (b"diptych-lag", b"0")
 class QueryAddress:
     """`/{context}/queries/{Query}`."""
 
-    def __init__(
-        self, handler: QueryHandler, settings: GatewaySettings, metrics: Metrics, deadlines: Deadlines
-    ) -> None:
-        self._deadlines = deadlines
+    def __init__(self, handler: QueryHandler, settings: GatewaySettings, metrics: Metrics) -> None:
         self._shape = handler.shape
         self._parameters = Parameters(handler.shape)
         self._settings = settings
@@ -56,7 +53,7 @@ class QueryAddress:
         """Answers the query in the body. Raises what `App.answer` raises, and the gateway's own refusals."""
         if request.parameters:
             raise Malformed("A query by POST has its fields in the body, none in the address")
-        body = await request.json(self._settings.max_body, self._deadlines, self._settings.body_timeout)
+        body = await request.json(self._settings.max_body, app.deadlines, self._settings.body_timeout)
         return await self._answer(app, request, self._shape.decode(body))
 
     async def _answer(self, app: App, request: Request, query: Any) -> Response:
@@ -73,9 +70,11 @@ class QueryAddress:
                 timeout=settings.query_timeout,
                 wait=settings.wait if preferences.wait is None else preferences.wait,
                 lenient=preferences.lenient,
+                checked=True,
             )
         finally:
             self._seconds.observe(time.perf_counter() - began)
+        await asyncio.sleep(0)  # answers of one turn go out together: the first wakes the client, and that is dear
         body = encode(answer.value)
         headers = _circumstances(answer, body)
         if preferences.applied:

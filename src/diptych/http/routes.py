@@ -6,7 +6,6 @@ from typing import NamedTuple
 from diptych.app import BoundedContext
 from diptych.errors import NotFound
 from diptych.http.commands import CommandAddress, StatusAddress
-from diptych.http.deadlines import Deadlines
 from diptych.http.exchange import Handle, Request
 from diptych.http.metrics import Metrics
 from diptych.http.queries import QueryAddress
@@ -34,15 +33,14 @@ class Routes:
         self._queries = sorted(handler.query.__declared__.name for handler in queries)
         self._statuses = f"/{context.name}/commands/"
         self._asked = f"/{context.name}/queries/"
-        deadlines = Deadlines()
         status = StatusAddress(self._statuses)
         self._status = Route(f"{self._statuses}{{command_id}}", {"GET": status.get, "HEAD": status.get})
         self._table: dict[str, Route] = {}
         for name in self._commands:
-            address = CommandAddress(context.name, name, settings, metrics, deadlines)
+            address = CommandAddress(context.name, name, settings, metrics)
             self._add(self._statuses + name, {"POST": address.post})
         for handler in queries:
-            query = QueryAddress(handler, settings, metrics, deadlines)
+            query = QueryAddress(handler, settings, metrics)
             path = self._asked + handler.query.__declared__.name
             self._add(path, query.methods)
 

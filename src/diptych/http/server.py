@@ -5,6 +5,7 @@ A first SIGTERM or Ctrl-C lets every request that is at work be answered; a seco
 
 import asyncio
 import errno
+import gc
 import ipaddress
 import logging
 import signal
@@ -26,6 +27,10 @@ BACKLOG = 2048
 
 SLACK = 2
 """Times the gateway's bound on a head: up to there the gateway itself says what is too large."""
+
+
+YOUNG_OBJECTS = 20_000
+"""New objects after which the garbage collector looks through them."""
 
 
 class CannotListen(Exception):
@@ -145,6 +150,17 @@ class Stop:
         self._server.should_exit = True
 
 
+def _collect_rarely() -> None:
+    """Has the garbage collector look at what is new less often, and never at what is there from the start.
+
+    A request at work is some dozens of small objects that end with it. With 64 of them at work, the collector's default
+    makes it look through them for a tenth of the processor's time, and find nothing.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 50, 100)
+
+
 def run(main: Callable[[Stop], Coroutine[Any, Any, None]]) -> bool:
     """Runs an async main that serves, in the fastest loop there is; false where it was stopped before its end."""
     stop = Stop()
@@ -153,6 +169,7 @@ def run(main: Callable[[Stop], Coroutine[Any, Any, None]]) -> bool:
         stop.listen()
         await main(stop)
 
+    _collect_rarely()
     loop_factory = uvicorn.Config("", log_config=None).get_loop_factory()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         try:

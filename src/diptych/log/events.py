@@ -91,6 +91,15 @@ class Outcome(NamedTuple):
     types: tuple[str, ...]
 
 
+class FirstOutcome(Outcome):
+    """The outcome of an append that was kept just now, and so not that of the same command before.
+
+    A log that cannot tell the two apart gives an Outcome.
+    """
+
+    __slots__ = ()
+
+
 class RecordedEvent(NamedTuple):
     """An event as it stands in the log. `recorded_at` is microseconds since 1970 UTC and never falls with position."""
 

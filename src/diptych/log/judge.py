@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from diptych.errors import CommandIdReused, Conflict, DiptychError
 from diptych.log.conditions import EventQuery, NoneNewer, StreamAt
-from diptych.log.events import Append, NewEvent, Outcome, RecordedEvent
+from diptych.log.events import Append, FirstOutcome, NewEvent, Outcome, RecordedEvent
 
 
 class Facts(NamedTuple):
@@ -47,7 +47,7 @@ def judge(group: Sequence[Append], facts: Facts, now: int) -> Verdicts:
         command_id, fingerprint, stream, new_events, condition, metadata = append
         if (earlier := accepted.get(command_id)) is not None:
             same = earlier.fingerprint == fingerprint
-            answers.append(earlier if same else CommandIdReused(command_id))
+            answers.append(Outcome(*earlier) if same else CommandIdReused(command_id))
             continue
         version = versions.get(stream, 0)
         if condition is not None and (conflict := _conflict(append, version, facts, events)) is not None:
@@ -62,7 +62,7 @@ def judge(group: Sequence[Append], facts: Facts, now: int) -> Verdicts:
                 RecordedEvent(position, stream, version, type_, schema, event_id, recorded_at, tags, data, metadata)
             )
         versions[stream] = version
-        outcome = Outcome(
+        outcome = FirstOutcome(
             command_id, fingerprint, position, stream, version, tuple([event.type for event in new_events])
         )
         accepted[command_id] = outcome

@@ -1,6 +1,8 @@
 """Group commit: while one commit is in flight, waiting appends gather; the next commit carries all of them.
 
-Nothing waits for a timer: a commit starts as soon as the one before it has ended, with whatever is there by then.
+Nothing waits for a timer: a commit starts as soon as the one before it has ended, with whatever is there by then. Where
+the one before carried several appends, the event loop turns once more first, so that requests that have come in
+meanwhile are in the group; a lone client never waits for that.
 """
 
 import asyncio
@@ -24,6 +26,7 @@ class Lane:
     """The one way into a log from this process: appends are committed in groups, in order of arrival.
 
     A group carries everything that waits, so nobody waits behind more than the commit in flight and shares the next.
+    It belongs to the event loop of its first append, which is asked for only then: to ask costs a call of the system.
 
     A caller that is cancelled while it waits may still find its append kept: the command id tells.
     """
@@ -34,13 +37,15 @@ class Lane:
         self._waiting: list[tuple[Append, asyncio.Future[Outcome]]] = []
         self._waiting_bytes = 0
         self._running: asyncio.Task[None] | None = None
+        self._in_company = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def append(self, append: Append) -> Outcome:
         """Commits the append with others. Raises what the commit answers for it, or Unavailable: too many wait."""
         size = sum([len(event.data) for event in append.events])
         if self._waiting and (len(self._waiting) >= WAITING_APPENDS or self._waiting_bytes + size > WAITING_BYTES):
             raise Unavailable(f"{len(self._waiting):,} appends are waiting for the log already; try again in a moment.")
-        loop = asyncio.get_running_loop()
+        loop = self._loop = self._loop or asyncio.get_running_loop()
         answer: asyncio.Future[Outcome] = loop.create_future()
         self._waiting.append((append, answer))
         self._waiting_bytes += size
@@ -56,7 +61,10 @@ class Lane:
     async def _run(self) -> None:
         try:
             while self._waiting:
+                if self._in_company:  # who is on the way in this turn of the loop comes along
+                    await asyncio.sleep(0)
                 group, self._waiting, self._waiting_bytes = self._waiting, [], 0
+                self._in_company = len(group) > 1
                 began = perf_counter()
                 try:
                     answers = await self._commit([append for append, _ in group])

@@ -46,7 +46,7 @@ class Boundary(NamedTuple):
 
 
 class StreamEvents(NamedTuple):
-    """A stream's events in order, and its version: that of the last of them, 0 for no such stream."""
+    """Events of a stream in order, and the stream's version; 0 for no such stream."""
 
     events: Sequence[StoredEvent]
     version: int
@@ -84,8 +84,8 @@ class EventLog(Protocol):
         """
         ...
 
-    async def load(self, stream: str) -> StreamEvents:
-        """All events of one stream, in order of version."""
+    async def load(self, stream: str, after_version: int = 0) -> StreamEvents:
+        """The events of one stream over a version, in order; the version is `after_version` where there are none."""
         ...
 
     async def select(self, query: EventQuery) -> Boundary:

@@ -111,9 +111,13 @@ def column_of(name: str, hint: Any) -> Column:
 def typed_value(column: Column, value: object) -> Any:
     """A value as given by a user, in the type of the column. Raises Malformed, with the column as path."""
     path = f"$.{column.name}"
+    if column.type is str and isinstance(value, str):
+        if not value.isascii():
+            check_text(value, path)
+        return value
     if is_enum(column) and isinstance(value, column.type):
         return value
-    typed = value if column.type is str and isinstance(value, str) else convert(value, column.type, path)
+    typed = convert(value, column.type, path)
     try:
         check_anything(typed)
     except Malformed as error:

@@ -6,6 +6,7 @@ the view waited for, and the query run again: it changes nothing, so it may.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -21,6 +22,9 @@ R = TypeVar("R")
 
 QueryFunction = Callable[[Any, Views], Awaitable[Any]]
 
+Within = Callable[[timedelta], AbstractContextManager[None]]
+"""A context whose body raises TimeoutError if it takes longer, in the task that enters it."""
+
 ASK_TIMEOUT = timedelta(seconds=5)
 """How long a query may wait for its views, and how long it may take to read them, unless asked for otherwise."""
 
@@ -30,6 +34,9 @@ class Lag(NamedTuple):
 
     events: int
     time: timedelta
+
+
+NO_LAG = Lag(0, timedelta(0))
 
 
 class Answer(NamedTuple, Generic[R]):
@@ -75,12 +82,15 @@ class QuerySide:
         shapes: Mapping[type[View], ViewShape[Any]],
         log: EventLog,
         store: ViewStore,
+        within: Within,
     ) -> None:
+        self._within = within
         self._handlers = {handler.query: handler for handler in handlers}
         self._shapes = shapes
         self._log = log
         self._store = store
-        self._reads: dict[type[Query[Any]], frozenset[ViewShape[Any]]] = {}
+        self._head: Head | None = None
+        self._reads: dict[type[Query[Any]], Iterable[ViewShape[Any]]] = {}
 
     async def ask(self, query: Query[R], after: Token | None, timeout: timedelta) -> R:
         """The result, never older than the token.
@@ -88,19 +98,28 @@ class QuerySide:
         Raises Malformed (the query, or a token of another log), NotFound (no such query), NotCaughtUp, TimedOut,
         Unavailable.
         """
-        handler, valid = self._handler(query)
+        handler = self._handler(query)
+        valid = handler.shape.validated(query)[0]
         wanted = await self.position_of(after)
         value: R = (await self._fresh(handler, valid, wanted, timeout, timeout))[0]
         return value
 
-    async def answer(
-        self, query: Query[R], after: Token | None, timeout: timedelta, wait: timedelta, *, lenient: bool
+    async def answer(  # noqa: PLR0913 - what a query may ask for
+        self,
+        query: Query[R],
+        after: Token | None,
+        timeout: timedelta,
+        wait: timedelta,
+        *,
+        lenient: bool,
+        checked: bool,
     ) -> Answer[R]:
         """As `ask`, with the circumstances, waiting for the views at most `wait`.
 
-        A lenient query is answered with what there is when that is over.
+        A lenient query is answered with what there is when that is over; one that is `checked` is not checked again.
         """
-        handler, valid = self._handler(query)
+        handler = self._handler(query)
+        valid: Query[R] = query if checked else handler.shape.validated(query)[0]
         wanted = await self.position_of(after)
         stale = False
         try:
@@ -110,14 +129,15 @@ class QuerySide:
                 raise
             value, seen = await self._fresh(handler, valid, 0, timeout, wait)
             stale = True
-        head = await self._log.head()
-        position = min([checkpoint.position for checkpoint in seen.values()], default=head.position)
-        return Answer(value, position, await self._lag(position, head), stale)
+        if not seen:
+            return Answer(value, (await self._log.head()).position, NO_LAG, stale)
+        position = min([checkpoint.position for checkpoint in seen.values()])
+        return Answer(value, position, await self._lag(position, await self._head_of_turn()), stale)
 
     async def caught_up(self, after: Token, timeout: timedelta) -> None:
         """Waits until every view has reached the token. Raises NotCaughtUp, Malformed."""
         wanted = await self.position_of(after)
-        deadline = asyncio.get_running_loop().time() + timeout.total_seconds()
+        deadline = _clock() + timeout.total_seconds()
         for shape in self._shapes.values():
             while True:
                 async with self._store.snapshot() as snapshot:
@@ -144,13 +164,13 @@ class QuerySide:
             shape.name, checkpoint.position, await self._lag(checkpoint.position, head), failure, checkpoint
         )
 
-    def _handler(self, query: Query[Any]) -> tuple[QueryHandler, Any]:
+    def _handler(self, query: Query[Any]) -> QueryHandler:
         handler = self._handlers.get(type(query))
         if handler is None:
             name = type(query).__name__
             known = [kind.__name__ for kind in self._handlers]
             raise NotFound(f"This context does not answer {name}{did_you_mean(name, known)}")
-        return handler, handler.shape.validated(query)[0]
+        return handler
 
     async def position_of(self, after: Token | None) -> int:
         """The position that a token names, 0 for none. Raises Malformed for one of another log, NotCaughtUp."""
@@ -170,30 +190,37 @@ class QuerySide:
     async def _fresh(
         self, handler: QueryHandler, query: Query[Any], wanted: int, timeout: timedelta, wait: timedelta
     ) -> tuple[Any, Mapping[ViewShape[Any], Checkpoint]]:
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + wait.total_seconds()
-        for shape in self._reads.get(handler.query, ()) if wanted else ():
-            # What it read the last time, it will read again: waiting first saves running it in vain.
-            await self._store.reached(shape, wanted, timedelta(seconds=deadline - clock()))
+        """The result, and the checkpoints of the views that it was read from: all at the wanted position or after."""
+        deadline = 0.0
+        if wanted:
+            deadline = _clock() + wait.total_seconds()
+            for shape in self._reads.get(handler.query, ()):
+                # What it read the last time, it will read again: waiting first saves running it in vain.
+                await self._store.reached(shape, wanted, timedelta(seconds=deadline - _clock()))
         while True:
-            try:
-                async with asyncio.timeout(timeout.total_seconds()), self._store.snapshot() as snapshot:
+            value, views = await self._read(handler, query, wanted, timeout)
+            if views.behind is None:
+                self._reads[handler.query] = views.seen
+                return value, views.seen
+            await self._wait(views.behind.shape, views.behind.checkpoint, wanted, deadline)
+
+    async def _read(
+        self, handler: QueryHandler, query: Query[Any], wanted: int, timeout: timedelta
+    ) -> tuple[Any, Views]:
+        """The handler's answer under a snapshot, which counts for nothing where a view there was behind."""
+        try:
+            with self._within(timeout):
+                async with self._store.snapshot() as snapshot:
                     views = Views(snapshot, self._shapes, wanted)
-                    value = await handler.function(query, views)
-            except Behind as error:
-                behind: Behind | None = error
-            except TimeoutError:
-                raise TimedOut(f"Query {handler.query.__declared__.name}", timeout) from None
-            else:
-                behind = views.behind
-                if behind is None:
-                    self._reads[handler.query] = frozenset(views.seen)
-                    return value, views.seen
-            assert behind is not None  # noqa: S101 - either raised or noted
-            await self._wait(behind.shape, behind.checkpoint, wanted, deadline)
+                    try:
+                        return await handler.function(query, views), views
+                    except Behind:
+                        return None, views
+        except TimeoutError:
+            raise TimedOut(f"Query {handler.query.__declared__.name}", timeout) from None
 
     async def _wait(self, shape: ViewShape[Any], checkpoint: Checkpoint, wanted: int, deadline: float) -> None:
-        left = deadline - asyncio.get_running_loop().time()
+        left = deadline - _clock()
         if checkpoint.failure is not None:
             failed = checkpoint.failure
             reason = f"it stands still at event {failed.position} since {failed.since}: {failed.reason}"
@@ -202,12 +229,26 @@ class QuerySide:
             raise NotCaughtUp(shape.name, checkpoint.position, wanted, "it is lagging; ask again, or allow more time")
         await self._store.reached(shape, wanted, timedelta(seconds=left))
 
+    async def _head_of_turn(self) -> Head:
+        """The log's head, read once for all answers of a turn of the event loop: a lag is not more exact than that."""
+        if self._head is None:
+            self._head = await self._log.head()
+            asyncio.get_running_loop().call_soon(self._forget_head)
+        return self._head
+
+    def _forget_head(self) -> None:
+        self._head = None
+
     async def _lag(self, position: int, head: Head) -> Lag:
         if position >= head.position:
-            return Lag(0, timedelta(0))
+            return NO_LAG
         oldest = await self._log.recorded_at(position + 1)
         age = datetime.now(UTC) - from_microseconds(oldest) if oldest is not None else timedelta(0)
         return Lag(head.position - position, max(age, timedelta(0)))
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _token(given: object) -> Token:

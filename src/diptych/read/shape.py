@@ -32,6 +32,7 @@ class ViewShape(Generic[V]):
         self._by_name = {column.name: column for column in self.columns}
         self._judge()
         self.key_of: Callable[[Any], Key] = attrgetter(*self.key)
+        self._key_columns = [self._by_name[name] for name in self.key]
         self.fingerprint = self._fingerprint(version)
         self._good: set[tuple[type, ...]] = set()
         checkers = [(column.name, value_checker(column)) for column in self.columns]
@@ -46,12 +47,12 @@ class ViewShape(Generic[V]):
 
     def key_value(self, key: Key) -> Key:
         """A key as given by a user, converted to the types of the key's fields. Raises Malformed."""
-        parts: tuple[Any, ...] = (key,) if len(self.key) == 1 else key
-        if not _is_tuple(parts) or len(parts) != len(self.key):
-            raise Malformed(f"View {self.name} is found by {len(self.key)} values: {', '.join(self.key)}")
-        columns = [self._by_name[name] for name in self.key]
-        typed = [typed_value(column, part) for column, part in zip(columns, parts, strict=True)]
-        return typed[0] if len(typed) == 1 else tuple(typed)
+        columns = self._key_columns
+        if len(columns) == 1:
+            return typed_value(columns[0], key)
+        if not _is_tuple(key) or len(key) != len(columns):
+            raise Malformed(f"View {self.name} is found by {len(columns)} values: {', '.join(self.key)}")
+        return tuple([typed_value(column, part) for column, part in zip(columns, key, strict=True)])
 
     def check_types(self, row: V) -> None:
         """Raises ValueError for a row whose values are not of its fields' types: rows are built unvalidated."""

@@ -149,11 +149,14 @@ class Selection(Generic[V]):
         return Selection(self._views, self._shape, selector)
 
 
+EVERYTHING = Selector()
+
+
 class Rows(Selection[V]):
     """All rows of a view."""
 
     def __init__(self, views: Views, shape: ViewShape[V]) -> None:
-        super().__init__(views, shape, Selector())
+        super().__init__(views, shape, EVERYTHING)
 
     async def get(self, key: Key) -> V | None:
         """The row of a key (a tuple where the key has several fields), or None."""

@@ -1,7 +1,8 @@
 """The left panel at work: every command takes the same stages, and nothing is kept before the last.
 
 shape → domain (load, decide) → append, under the condition that the load saw → receipt. Where another command came in
-between, load and decide again.
+between, load and decide again. A state that was kept saves the load; what it leads to counts only if the append finds
+the stream where the state left it, so a decision without events, and every refusal, is made again on what is read then.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from diptych.errors import (
     DiptychError,
     Malformed,
     NotFound,
+    OutcomeUnknown,
     PreconditionFailed,
     Rejected,
 )
@@ -26,22 +28,24 @@ from diptych.log import (
     Condition,
     EventCatalogue,
     EventLog,
+    FirstOutcome,
     Metadata,
-    NewEvent,
     NoneNewer,
     Outcome,
-    StoredEvent,
     StreamAt,
     id_text,
     stream_name,
 )
-from diptych.messages import Command, Event, Shape, check_id
+from diptych.messages import Command, Shape, check_id
 from diptych.messages.words import did_you_mean
+from diptych.write.domain import Attempt, Decision, Domain, Route
 from diptych.write.ids import uuid7
 from diptych.write.journal import CommandState, Journal
 from diptych.write.moment import Moment
 from diptych.write.receipt import Receipt, receipt_of
-from diptych.write.rules import AggregateRules, Decider
+from diptych.write.rules import AggregateRules
+from diptych.write.states import States
+from diptych.write.surroundings import Surroundings
 from diptych.write.turns import Turns
 
 ATTEMPTS = 12
@@ -49,17 +53,6 @@ ATTEMPTS = 12
 
 FIRST_WAIT = 0.001
 """Seconds that the second attempt waits at most; each further one twice as long, all with jitter."""
-
-
-class Surroundings(NamedTuple):
-    """What the write side takes from outside itself, so that a test can hold it.
-
-    `now` gives seconds since 1970 UTC; `randomness` so many random bytes; `sleep` waits so many seconds.
-    """
-
-    now: Callable[[], float]
-    randomness: Callable[[int], bytes]
-    sleep: Callable[[float], Any]
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,30 +78,33 @@ Read = Callable[[], tuple[Any, bytes]]
 """Gives the validated command and its canonical JSON. Raises Malformed."""
 
 
-class _Route(NamedTuple):
-    rules: AggregateRules
-    decider: Decider
-    shape: Shape[Any]
-    name: bytes
-
-
 class WriteSide:
     """Executes the commands of a context against its log."""
 
     def __init__(
-        self, aggregates: Iterable[AggregateRules], catalogue: EventCatalogue, log: EventLog, around: Surroundings
+        self,
+        aggregates: Iterable[AggregateRules],
+        catalogue: EventCatalogue,
+        log: EventLog,
+        around: Surroundings,
+        states: States,
     ) -> None:
-        self._catalogue = catalogue
+        self._domain = Domain(catalogue, around)
         self._log = log
         self._around = around
+        self._states = states
         self._turns = Turns()
         self.journal = Journal()
         self._routes = {
-            command: _Route(rules, decider, Shape(command), command.__declared__.name.encode())
+            command: Route(rules, decider, Shape(command), command.__declared__.name.encode())
             for rules in aggregates
             for command, decider in rules.deciders.items()
         }
         self._by_name = {route.name.decode(): route for route in self._routes.values()}
+
+    def new_command_id(self) -> str:
+        """An id that no command has yet."""
+        return self._new_command_id(self._around.now())
 
     async def execute(self, command: Command, envelope: Envelope) -> Receipt:
         """Validates, decides and keeps. See `App.execute` for what it raises."""
@@ -122,7 +118,7 @@ class WriteSide:
             raise NotFound(f"This context does not decide {name!r}{did_you_mean(name, self._by_name)}")
         return await self._carry_out(route, partial(route.shape.received, data), envelope)
 
-    async def _carry_out(self, route: _Route, read: Read, envelope: Envelope) -> Receipt:
+    async def _carry_out(self, route: Route, read: Read, envelope: Envelope) -> Receipt:
         """Every stage, with the journal kept."""
         now = self._around.now()
         command_id = self._command_id(envelope, now)
@@ -141,11 +137,11 @@ class WriteSide:
         self.journal.settled(command_id)
         return receipt_of(outcome, self._log.log_id)
 
-    def _validate(self, route: _Route, read: Read, command_id: str, envelope: Envelope, now: float) -> "_Attempt":
+    def _validate(self, route: Route, read: Read, command_id: str, envelope: Envelope, now: float) -> Attempt:
         valid, body = read()
         id_field = route.rules.aggregate.id
         stream = stream_name(route.rules.name, check_id(getattr(valid, id_field), f"$.{id_field}"))
-        return _Attempt(
+        return Attempt(
             route,
             valid,
             stream,
@@ -155,14 +151,14 @@ class WriteSide:
             envelope.expected_version,
         )
 
-    async def _in_turn(self, attempt: "_Attempt") -> Outcome:
+    async def _in_turn(self, attempt: Attempt) -> Outcome:
         await self._turns.take(attempt.stream)
         try:
             return await self._settle(attempt)
         finally:
             self._turns.give(attempt.stream)
 
-    def _route(self, command: Command) -> _Route:
+    def _route(self, command: Command) -> Route:
         route = self._routes.get(type(command))
         if route is None:
             name = type(command).__name__
@@ -177,29 +173,34 @@ class WriteSide:
                     raise Malformed(f"Expected text, got {type(value).__name__}", f"$.{field}")
                 check_id(value, f"$.{field}")
         _check_version(envelope.expected_version)
-        return envelope.command_id or id_text(uuid7(int(now * 1000), self._around.randomness(10)))
+        return envelope.command_id or self._new_command_id(now)
 
-    async def _settle(self, attempt: "_Attempt") -> Outcome:
+    def _new_command_id(self, now: float) -> str:
+        return id_text(uuid7(int(now * 1000), self._around.randomness(10)))
+
+    async def _settle(self, attempt: Attempt) -> Outcome:
         """Loads, decides and appends until nobody came in between, a bounded number of times."""
         for number in range(1, ATTEMPTS + 1):
             try:
-                return await self._try(attempt)
+                return await self._try(attempt, again=number > 1)
             except Conflict:
                 if number == ATTEMPTS:
                     raise
+                if number > 1:  # a log that lost its end would never agree with a state from before
+                    self._states.forget(attempt.stream)
             jitter = self._around.randomness(1)[0] / 255
             await self._around.sleep(FIRST_WAIT * 2 ** (number - 1) * jitter)
         raise AssertionError("unreachable")
 
-    async def _try(self, attempt: "_Attempt") -> Outcome:
+    async def _try(self, attempt: Attempt, *, again: bool) -> Outcome:
+        """Decides on the state that was kept, or else on one that is read now. Raises Conflict."""
         self.journal.enter(attempt.moment.command_id, CommandState.VALIDATING)
+        kept = None if again else self._kept(attempt)
+        if kept is not None and (decision := self._lightly(attempt, kept)) is not None:
+            return await self._append(attempt, kept, decision)
         loaded = await self._load(attempt)
         try:
-            if attempt.expected_version not in (None, loaded.version):
-                raise PreconditionFailed(  # noqa: TRY301 - handled as a rejection is
-                    attempt.stream, attempt.expected_version or 0, loaded.version
-                )
-            events = self._decide(attempt, loaded.state)
+            decision = self._decide(attempt, loaded)
         except (Rejected, PreconditionFailed) as refusal:
             # A command that was accepted before is told so, and not that its own events are in its way.
             outcome = await self._log.outcome(attempt.moment.command_id)
@@ -208,19 +209,52 @@ class WriteSide:
             if outcome.fingerprint != attempt.fingerprint:
                 raise CommandIdReused(outcome.command_id) from refusal
             return outcome
-        self.journal.enter(attempt.moment.command_id, CommandState.EXECUTING)
-        return await self._log.append(
-            Append(
-                attempt.moment.command_id,
-                attempt.fingerprint,
-                attempt.stream,
-                events,
-                loaded.condition,
-                attempt.metadata,
-            )
-        )
+        return await self._append(attempt, loaded, decision)
 
-    async def _load(self, attempt: "_Attempt") -> Loaded:
+    def _kept(self, attempt: Attempt) -> Loaded | None:
+        kept = None if attempt.route.rules.aggregate.boundary else self._states.get(attempt.stream)
+        return None if kept is None else Loaded(kept.state, kept.version, StreamAt(kept.version))
+
+    def _lightly(self, attempt: Attempt, kept: Loaded) -> Decision | None:
+        """A decision on a kept state, or None where that would not be verified by the append: it gave no events."""
+        try:
+            return self._decide(attempt, kept) or None
+        except Exception:  # noqa: BLE001 - whatever it was, it is believed only of the state that the log has now
+            return None
+
+    def _decide(self, attempt: Attempt, loaded: Loaded) -> Decision:
+        if attempt.expected_version not in (None, loaded.version):
+            raise PreconditionFailed(attempt.stream, attempt.expected_version or 0, loaded.version)
+        return self._domain.decide(attempt, loaded.state)
+
+    async def _append(self, attempt: Attempt, loaded: Loaded, decision: Decision) -> Outcome:
+        self.journal.enter(attempt.moment.command_id, CommandState.EXECUTING)
+        new = [event for event, _ in decision]
+        append = Append(
+            attempt.moment.command_id, attempt.fingerprint, attempt.stream, new, loaded.condition, attempt.metadata
+        )
+        try:
+            outcome = await self._log.append(append)
+        except OutcomeUnknown:
+            self._states.forget(attempt.stream)
+            raise
+        if new and loaded.version and isinstance(outcome, FirstOutcome):
+            # A stream that has just begun is kept when somebody comes back to it: many are never asked again. A boundary
+            # has no version.
+            self._advance(attempt, loaded, decision, outcome.version)
+        return outcome
+
+    def _advance(self, attempt: Attempt, loaded: Loaded, decision: Decision, version: int) -> None:
+        """Keeps the state after the events that were just appended to it."""
+        try:
+            state = self._domain.evolve(attempt.route.rules, loaded.state, [event for _, event in decision])
+        except Exception:  # noqa: BLE001 - the command is kept; whoever loads the stream next hears of it
+            self._states.forget(attempt.stream)
+            return
+        self._states.keep(attempt.stream, state, version, sum([len(event.data) for event, _ in decision]))
+
+    async def _load(self, attempt: Attempt) -> Loaded:
+        """The state as the log has it now: what is kept of it, and the events since."""
         rules = attempt.route.rules
         if rules.aggregate.boundary:
             if attempt.expected_version is not None:
@@ -229,71 +263,19 @@ class WriteSide:
                 )
             query = rules.boundary_query(attempt.command)
             found, head = await self._log.select(query)
-            return Loaded(self._evolve(rules, found), 0, NoneNewer(query, head))
-        events, version = await self._log.load(attempt.stream)
-        return Loaded(self._evolve(rules, events), version, StreamAt(version))
-
-    def _evolve(self, rules: AggregateRules, events: Iterable[StoredEvent]) -> Any:
-        state = rules.initial
-        evolvers = rules.evolvers
-        retired = self._catalogue.retired
-        for stored in events:
-            if stored.type in retired:
-                continue
-            event = self._catalogue.decode(stored)
-            evolve = evolvers.get(type(event))
-            if evolve is None:
-                raise self._catalogue.unreadable(stored, f"aggregate {rules.name!r} does not evolve it")
-            state = evolve(state, event)
-        return state
-
-    def _decide(self, attempt: "_Attempt", state: Any) -> list[NewEvent]:
-        decider = attempt.route.decider
-        extra = (attempt.moment,) if decider.wants_moment else ()
-        decided = _listed(decider, decider.function(state, attempt.command, *extra))
-        if not decided:
-            return []
-        milliseconds = int(self._around.now() * 1000)
-        randomness = self._around.randomness(10 * len(decided))
-        return [
-            self._encode(event, attempt, uuid7(milliseconds, randomness[10 * number : 10 * number + 10]))
-            for number, event in enumerate(decided)
-        ]
-
-    def _encode(self, event: Event, attempt: "_Attempt", event_id: bytes) -> NewEvent:
-        if type(event) not in attempt.route.rules.events:
-            name = getattr(attempt.route.decider.function, "__name__", "decide")
-            raise TypeError(f"{name} gave {type(event).__name__}, which its annotation does not name")
-        try:
-            return self._catalogue.encode(event, event_id)[0]
-        except Malformed as error:
-            name = getattr(attempt.route.decider.function, "__name__", "decide")
-            raise ValueError(f"{name} gave an event that cannot be kept: {error}") from error
+            return Loaded(self._domain.fold(rules, rules.initial, found), 0, NoneNewer(query, head))
+        kept = self._states.get(attempt.stream)
+        state, after = (rules.initial, 0) if kept is None else (kept.state, kept.version)
+        events, version = await self._log.load(attempt.stream, after)
+        if events:
+            state = self._domain.fold(rules, state, events)
+            self._states.keep(attempt.stream, state, version, sum([len(event.data) for event in events]))
+        return Loaded(state, version, StreamAt(version))
 
 
 def _check_version(version: object) -> None:
     if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
         raise Malformed(f"Expected a version, got {type(version).__name__}", "$.expected_version")
-
-
-def _listed(decider: Decider, events: Any) -> list[Event]:
-    try:
-        iterator = iter(events)
-    except TypeError:
-        given = type(events).__name__
-        name = decider.function.__name__
-        raise TypeError(f"{name} gave {given}; a decide yields its events, or returns a list of them") from None
-    return list(iterator)
-
-
-class _Attempt(NamedTuple):
-    route: _Route
-    command: Any
-    stream: str
-    fingerprint: bytes
-    moment: Moment
-    metadata: bytes
-    expected_version: int | None
 
 
 def _metadata(command_id: str, envelope: Envelope) -> bytes:

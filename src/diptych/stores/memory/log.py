@@ -86,7 +86,7 @@ class MemoryLog:
             for event in verdicts.events:
                 held.streams[event.stream].append(event)
                 held.kinds.setdefault((event.type, event.schema), event.position)
-            held.outcomes.update((outcome.command_id, outcome) for outcome in verdicts.outcomes)
+            held.outcomes.update((outcome.command_id, Outcome(*outcome)) for outcome in verdicts.outcomes)
             held.events.extend(verdicts.events)
         if verdicts.events:
             held.bell.ring(verdicts.events[-1].position)
@@ -96,10 +96,10 @@ class MemoryLog:
         newer = self._held.events[after:]
         return next((event.position for event in reversed(newer) if query.accepts(event.type, event.tags)), None)
 
-    async def load(self, stream: str) -> StreamEvents:
+    async def load(self, stream: str, after_version: int = 0) -> StreamEvents:
         with self._held.lock:
-            events = list(self._held.streams.get(stream, ()))
-        return StreamEvents([_stored(event) for event in events], len(events))
+            events = self._held.streams[stream][after_version:] if stream in self._held.streams else []
+        return StreamEvents([_stored(event) for event in events], after_version + len(events))
 
     async def select(self, query: EventQuery) -> Boundary:
         events = self._held.events[:]

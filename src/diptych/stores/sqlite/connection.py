@@ -2,11 +2,12 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import NamedTuple, TypeVar
 
 from diptych.errors import NotAStore, Unavailable
@@ -37,6 +38,9 @@ LOCK_TIMEOUT = timedelta(seconds=5)
 CHECKPOINT_PAGES = 4000
 """Pages of 4 KiB after which the write-ahead log is folded into the file: fewer, larger folds write less in all."""
 
+RESTORE = "restore it from a backup"
+"""What to do about a damaged file of the log."""
+
 DISPOSABLE = "delete it while nothing runs: views are folded from the log again"
 """What to do about a damaged file of views."""
 
@@ -53,7 +57,7 @@ def open_writer(path: Path, kind: FileKind) -> sqlite3.Connection:
     """
     if sqlite3.sqlite_version_info < MINIMUM_SQLITE:
         raise Unavailable(f"SQLite {sqlite3.sqlite_version} is too old: Diptych needs 3.37 or newer.")
-    with errors_of(path):
+    with Explained(path):
         with closing(_connect(path, kind)) as maker:  # what it remembers of the file may be out of date when it is done
             patiently(lambda: _make(maker, path, kind))
         connection = _connect(path, kind)
@@ -84,7 +88,7 @@ def _connect(path: Path, kind: FileKind) -> sqlite3.Connection:
 
 def open_reader(path: Path) -> sqlite3.Connection:
     """A connection that the database itself holds to reading."""
-    with errors_of(path):
+    with Explained(path):
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro",
             uri=True,
@@ -175,16 +179,29 @@ def patiently(action: Callable[[], T]) -> T:
         time.sleep(_RETRY_SECONDS)
 
 
-@contextmanager
-def errors_of(path: Path, damaged: str = "restore it from a backup") -> Generator[None]:
-    """Says what SQLite's errors mean: Unavailable or NotAStore, with the file's path and what to do."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise translate(error, path, damaged) from error
+class Explained:
+    """A context, to be entered any number of times, that says what SQLite's errors mean: Unavailable or NotAStore.
+
+    They have the file's path and what to do; `damaged` says that about a damaged file.
+    """
+
+    __slots__ = ("_damaged", "_path")
+
+    def __init__(self, path: Path, damaged: str = RESTORE) -> None:
+        self._path = path
+        self._damaged = damaged
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise translate(error, self._path, self._damaged) from error
 
 
-def translate(error: sqlite3.Error, path: Path, damaged: str = "restore it from a backup") -> Unavailable:
+def translate(error: sqlite3.Error, path: Path, damaged: str = RESTORE) -> Unavailable:
     """The error that a user gets for one of SQLite's; `damaged` says what to do about a damaged file."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     folder = path.absolute().parent

@@ -40,9 +40,9 @@ from diptych.log import (
 )
 from diptych.stores.sql import load_script, load_statements
 from diptych.stores.sqlite.connection import (
+    Explained,
     FileKind,
     begin_immediate,
-    errors_of,
     open_writer,
     patiently,
     roll_back,
@@ -104,7 +104,7 @@ class SqliteLog:
         self._kinds: set[tuple[str, int]] = set()
         self._writer = open_writer(path, LOG_FILE)
         try:
-            with errors_of(path):
+            with Explained(path):
                 self.log_id: str = patiently(lambda: self._writer.execute(_SQL["log_id"]).fetchone())[0]
             self._reader = Reader(path)
         except BaseException:  # whatever it was, the file is not left open
@@ -233,11 +233,11 @@ class SqliteLog:
 
     # Reading
 
-    async def load(self, stream: str) -> StreamEvents:
+    async def load(self, stream: str, after_version: int = 0) -> StreamEvents:
         def work(connection: sqlite3.Connection) -> StreamEvents:
-            rows = connection.execute(_SQL["load"], (stream,)).fetchall()
+            rows = connection.execute(_SQL["load"], (stream, after_version)).fetchall()
             if not rows:
-                return StreamEvents((), 0)
+                return StreamEvents((), after_version)
             return StreamEvents([StoredEvent(*row[:5]) for row in rows], rows[-1][5])
 
         return await self._reader.run(work)

@@ -100,9 +100,9 @@ FROM json_each(CAST(? AS TEXT)) AS wanted JOIN event ON event.type = wanted.valu
 SELECT position, stream, type, schema, data FROM event ORDER BY position;
 
 -- name: load
--- purpose: one stream, in order
--- binds: stream
-SELECT position, stream, type, schema, data, version FROM event WHERE stream = ? ORDER BY version;
+-- purpose: one stream after a version, in order
+-- binds: stream, version
+SELECT position, stream, type, schema, data, version FROM event WHERE stream = ? AND version > ? ORDER BY version;
 
 -- name: read
 -- purpose: a page of the log

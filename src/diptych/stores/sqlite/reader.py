@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from diptych.stores.sqlite.connection import errors_of, open_reader
+from diptych.stores.sqlite.connection import Explained, open_reader
 
 T = TypeVar("T")
 
@@ -54,6 +54,7 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._explained = Explained(path)
         self._quick = open_reader(path)
         self._budget = Budget(self._quick)
         self._slow: sqlite3.Connection | None = None
@@ -69,13 +70,13 @@ class Reader:
     def bounded(self, work: Work[T]) -> T:
         """Runs work that is bounded by itself, such as one page, where it stands."""
         self._budget.allow(UNBOUNDED)
-        with errors_of(self._path):
+        with self._explained:
             return work(self._quick)
 
     async def run(self, work: Work[T]) -> T:
         """Runs work of unknown size. It may run twice, so it keeps nothing of a run that was interrupted."""
         self._budget.allow(INLINE_TICKS)
-        with errors_of(self._path):
+        with self._explained:
             try:
                 return work(self._quick)
             except sqlite3.OperationalError as error:
@@ -83,7 +84,7 @@ class Reader:
         async with self._slow_turn:
             if self._slow is None:
                 self._slow = open_reader(self._path)
-            with errors_of(self._path):
+            with self._explained:
                 return await on_a_thread(partial(work, self._slow), self._slow.interrupt)
 
 

@@ -5,7 +5,6 @@ fixed width, so that they are ordered too.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
 from datetime import date, datetime
 from decimal import Context, Decimal
 from typing import Any, Generic, TypeVar
@@ -111,6 +110,7 @@ class RowTable(Generic[V]):
         decoders = [(number, decoder(column)) for number, column in enumerate(shape.columns)]
         self._decoders = [(number, decode) for number, decode in decoders if decode is not None]
         self._key_encoders = [encoder(shape.column(name)) for name in shape.key]
+        self._key_is_plain = not any(self._key_encoders)
         keys = ", ".join(quoted(name) for name in shape.key)
         rest = [quoted(name) for name in self._names if name not in shape.key]
         updates = ", ".join(f"{name} = excluded.{name}" for name in rest)
@@ -154,6 +154,8 @@ class RowTable(Generic[V]):
     def encode_key(self, key: Key) -> tuple[Any, ...]:
         """A key as bind values."""
         parts = key if len(self._key_encoders) > 1 else (key,)
+        if self._key_is_plain:
+            return parts
         return tuple(
             [part if encode is None else encode(part) for encode, part in zip(self._key_encoders, parts, strict=True)]
         )
@@ -174,12 +176,14 @@ class RowTable(Generic[V]):
         """
         pending: list[tuple[Any, ...]] = []
         for key in keys:
-            with suppress(ValueError):  # what the column cannot hold is not there
+            try:
                 pending.append(self.encode_key(key))
+            except ValueError:  # what the column cannot hold is not there
+                continue
         start = 0
         while start < len(pending):
             left = len(pending) - start
-            size = next((size for size in reversed(_CHUNKS) if size >= left), _CHUNKS[0])
+            size = 1 if left == 1 else next((size for size in reversed(_CHUNKS) if size >= left), _CHUNKS[0])
             chunk = pending[start : start + size]
             chunk += [chunk[-1]] * (size - len(chunk))
             yield self._lookups[size], [part for key in chunk for part in key]

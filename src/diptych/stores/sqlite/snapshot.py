@@ -3,12 +3,12 @@
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Context
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from time import monotonic
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -19,7 +19,7 @@ from diptych.read import Checkpoint, Failure, Key, Kind, NeverFilled, Selector, 
 from diptych.read.views import MAX_ROWS
 from diptych.stores.sql import load_statements
 from diptych.stores.sqlite import select
-from diptych.stores.sqlite.connection import DISPOSABLE, errors_of, open_reader, translate
+from diptych.stores.sqlite.connection import DISPOSABLE, Explained, open_reader, translate
 from diptych.stores.sqlite.reader import INLINE_TICKS, UNBOUNDED, Budget, on_a_thread, raise_unless_interrupted
 from diptych.stores.sqlite.rows import RowTable, unscaled
 
@@ -28,6 +28,12 @@ T = TypeVar("T")
 
 READERS = 8
 """Snapshots that one process may hold at a time; further queries wait for one of them."""
+
+SHARED_SECONDS = 0.001
+"""How old a snapshot may be that serves one more query in its turn of the event loop.
+
+Only what another process has written since then can be missing in it.
+"""
 
 _SQL = load_statements("diptych.stores.sqlite", "views.sql")
 _WIDE = Context(prec=64)
@@ -49,44 +55,95 @@ _READING = {
 
 
 class ViewReaders:
-    """The pool. A connection belongs to one snapshot at a time."""
+    """The pool. A connection belongs to one snapshot at a time.
 
-    def __init__(self, path: Path, tables: Callable[[ViewShape[Any], int], RowTable[Any]]) -> None:
-        self._path = path
-        self._tables = tables
+    Snapshots that are taken one after the other in one turn of the event loop are one to the database, as long as
+    nothing that this process writes has changed the views: to begin and end a transaction costs more than to look up a
+    row. `changes` gives a number that grows with every change by this process.
+    """
+
+    def __init__(
+        self, path: Path, tables: Callable[[ViewShape[Any], int], RowTable[Any]], changes: Callable[[], int]
+    ) -> None:
+        self.path = path
+        self.table_of = tables
+        self._changes = changes
         self._free: list[_Connection] = []
+        self._open: _Connection | None = None
+        self._newest: _Connection | None = None
         self._places = asyncio.Semaphore(READERS)
 
     def close(self) -> None:
         """Closes every connection that no snapshot holds."""
+        self._turned()
         for connection in self._free:
             connection.close()
         self._free.clear()
 
-    @asynccontextmanager
-    async def snapshot(self) -> AsyncGenerator["SqliteSnapshot"]:
-        """A snapshot, which is taken with the first read."""
-        async with self._places:
-            connection = self._free.pop() if self._free else _Connection(self._path)
-            snapshot = SqliteSnapshot(connection, self._path, self._tables)
-            try:
-                connection.begin()
-                yield snapshot
-            finally:
-                snapshot.over = True
-                await connection.end()
+    def snapshot(self) -> "SqliteSnapshot":
+        """A snapshot, to be entered; it is taken with the first read, or was taken in this turn."""
+        return SqliteSnapshot(self)
+
+    async def take(self) -> "_Connection":
+        """A connection in a transaction, as soon as one is free."""
+        await self._places.acquire()
+        try:
+            return self._still_open() or self._begun()
+        except BaseException:  # whatever it was, the place is free again
+            self._places.release()
+            raise
+
+    async def give_back(self, connection: "_Connection") -> None:
+        """Gives the connection to the next, with its transaction if that is the newest one of this turn."""
+        try:
+            await connection.idle()
+            if connection is self._newest:
+                self._open = connection
+            else:
+                connection.end()
                 self._free.append(connection)
+        finally:
+            self._places.release()
+
+    def _still_open(self) -> "_Connection | None":
+        connection = self._open
+        if connection is None:
+            return None
+        self._open = None
+        if connection.is_fresh(self._changes()):
+            return connection
+        connection.end()
+        self._free.append(connection)
+        return None
+
+    def _begun(self) -> "_Connection":
+        connection = self._free.pop() if self._free else _Connection(self.path)
+        connection.begin(self._changes())
+        if self._newest is None:
+            asyncio.get_running_loop().call_soon(self._turned)
+        self._newest = connection
+        return connection
+
+    def _turned(self) -> None:
+        self._newest = None
+        if self._open is not None:
+            self._open.end()
+            self._free.append(self._open)
+            self._open = None
 
 
 class _Connection:
     """A reading connection that runs cheap work inline, and on a thread what goes past its budget."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._explained = Explained(path, DISPOSABLE)
         self._free_sql = False
         own = secrets.token_hex(8)  # a statement that is prepared already passes the authorizer: no user may name these
         self._begin, self._end = f"BEGIN /* {own} */", f"ROLLBACK /* {own} */"
-        self._turn = asyncio.Lock()
+        self._thread_turn = asyncio.Lock()
+        self._changes = 0
+        self._until = 0.0
+        self.standings: dict[ViewShape[Any], tuple[Checkpoint, RowTable[Any]]] = {}
         self.handle = open_reader(path)
         self.handle.create_function("decimal", 2, _decimal_text, deterministic=True)
         self._budget = Budget(self.handle)
@@ -95,26 +152,53 @@ class _Connection:
     def close(self) -> None:
         self.handle.close()
 
-    def begin(self) -> None:
-        with errors_of(self._path, DISPOSABLE):
+    def begin(self, changes: int) -> None:
+        """Begins a transaction, when this process has changed the views so many times."""
+        self._changes = changes
+        self._until = monotonic() + SHARED_SECONDS
+        with self._explained:
             self.handle.execute(self._begin)
 
-    async def end(self) -> None:
-        async with self._turn:  # a handler may have left a read of its own running
-            self._free_sql = False
-            if self.handle.in_transaction:
-                self.handle.execute(self._end)
+    def is_fresh(self, changes: int) -> bool:
+        """Whether a snapshot that is asked for now may be the one of this transaction."""
+        return self._changes == changes and monotonic() < self._until and self.handle.in_transaction
 
-    async def run(self, work: Callable[[sqlite3.Connection], T], *, free_sql: bool = False) -> T:
-        """Runs work that only reads, inline at first. A cancelled caller interrupts it, and waits for its end."""
-        async with self._turn:
+    async def idle(self) -> None:
+        """Waits for a read that a handler has left running."""
+        if self._thread_turn.locked():
+            async with self._thread_turn:
+                pass
+
+    def end(self) -> None:
+        """Ends the transaction."""
+        self.standings.clear()
+        self._free_sql = False
+        if self.handle.in_transaction:
+            self.handle.execute(self._end)
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs work that only reads, inline at first. A cancelled caller interrupts it, and waits for its end.
+
+        Raises Unavailable.
+        """
+        with self._explained:
+            return await self._run(work, free_sql=False)
+
+    async def run_free_sql(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """As `run`, for a statement that came from outside. Raises SQLite's own errors."""
+        return await self._run(work, free_sql=True)
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T], *, free_sql: bool) -> T:
+        if not self._thread_turn.locked():
             self._budget.allow(INLINE_TICKS)
             self._free_sql = free_sql
             try:
                 return work(self.handle)
             except sqlite3.OperationalError as error:
                 raise_unless_interrupted(error)
+        async with self._thread_turn:
             self._budget.allow(UNBOUNDED)
+            self._free_sql = free_sql
             return await on_a_thread(partial(work, self.handle), self.handle.interrupt)
 
     def _authorize(self, action: int, *_: object) -> int:
@@ -124,52 +208,57 @@ class _Connection:
 class SqliteSnapshot:
     """See `diptych.read.Snapshot`."""
 
-    def __init__(
-        self, connection: _Connection, path: Path, tables: Callable[[ViewShape[Any], int], RowTable[Any]]
-    ) -> None:
-        self._connection = connection
-        self._path = path
-        self._make_table = tables
-        self._tables: dict[ViewShape[Any], RowTable[Any]] = {}
-        self.over = False
+    def __init__(self, readers: ViewReaders) -> None:
+        self._readers = readers
+        self._held: _Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        self._held = await self._readers.take()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        connection = self._connection
+        self._held = None
+        await self._readers.give_back(connection)
 
     async def checkpoint(self, shape: ViewShape[Any]) -> Checkpoint:
-        checkpoint = await self._run(lambda handle: read_checkpoint(handle, shape))
+        standings = self._connection.standings
+        if (known := standings.get(shape)) is not None:
+            return known[0]
+        checkpoint = await self._connection.run(lambda handle: read_checkpoint(handle, shape))
         if checkpoint is None:
-            raise NeverFilled(f"View {shape.name} was never filled in {self._path}; no projector has run there.")
-        self._tables[shape] = self._make_table(shape, checkpoint.epoch)
+            raise NeverFilled(
+                f"View {shape.name} was never filled in {self._readers.path}; no projector has run there."
+            )
+        standings[shape] = checkpoint, self._readers.table_of(shape, checkpoint.epoch)
         return checkpoint
 
     async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:
-        table = self._tables[shape]
-
-        def work(handle: sqlite3.Connection) -> dict[Key, V]:
-            return find_rows(handle, table, keys)
-
-        return await self._run(work)
+        table = self._table(shape)
+        return await self._connection.run(lambda handle: find_rows(handle, table, keys))
 
     async def select(self, shape: ViewShape[V], selector: Selector) -> list[V]:
-        table = self._tables[shape]
+        table = self._table(shape)
         limit = MAX_ROWS + 1 if selector.limit is None else selector.limit
         statement = select.select(table, selector, limit)
 
         def work(handle: sqlite3.Connection) -> list[V]:
             return [table.decode(row) for row in handle.execute(*statement).fetchall()]
 
-        rows = await self._run(work)
+        rows = await self._connection.run(work)
         if selector.limit is None and len(rows) > MAX_ROWS:
             raise TooLarge(f"More than {MAX_ROWS} rows of {shape.name} fit; use limit() or page().")
         return rows
 
     async def count(self, shape: ViewShape[Any], selector: Selector) -> int:
-        statement = select.count(self._tables[shape], selector)
-        number: int = (await self._run(lambda handle: handle.execute(*statement).fetchone()))[0]
+        statement = select.count(self._table(shape), selector)
+        number: int = (await self._connection.run(lambda handle: handle.execute(*statement).fetchone()))[0]
         return number
 
     async def total(self, shape: ViewShape[Any], field: str, selector: Selector) -> Any:
         column = shape.column(field)
-        statement = select.total(self._tables[shape], column, selector)
-        upper, lower, approximate = await self._run(lambda handle: handle.execute(*statement).fetchone())
+        statement = select.total(self._table(shape), column, selector)
+        upper, lower, approximate = await self._connection.run(lambda handle: handle.execute(*statement).fetchone())
         if column.kind is Kind.REAL:
             return approximate
         exact = ((upper or 0) << 32) + (lower or 0)
@@ -184,21 +273,22 @@ class SqliteSnapshot:
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchmany(MAX_ROWS + 1)]
 
         try:
-            rows = await self._in_use().run(work, free_sql=True)
+            rows = await self._connection.run_free_sql(work)
         except (sqlite3.Error, sqlite3.Warning, ValueError, TypeError, OverflowError) as error:
-            raise _sql_error(error, self._path) from error
+            raise _sql_error(error, self._readers.path) from error
         if len(rows) > MAX_ROWS:
             raise TooLarge(f"The statement gives more than {MAX_ROWS} rows; add a LIMIT.")
         return rows
 
-    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with errors_of(self._path, DISPOSABLE):
-            return await self._in_use().run(work)
+    def _table(self, shape: ViewShape[V]) -> RowTable[V]:
+        """The table of a view whose checkpoint was read."""
+        return self._connection.standings[shape][1]
 
-    def _in_use(self) -> "_Connection":
-        if self.over:
+    @property
+    def _connection(self) -> _Connection:
+        if self._held is None:
             raise Unavailable("This query has ended, and its views are closed: await every read in its handler.")
-        return self._connection
+        return self._held
 
 
 def read_checkpoint(handle: sqlite3.Connection, shape: ViewShape[Any]) -> Checkpoint | None:
@@ -221,7 +311,7 @@ def find_rows(handle: sqlite3.Connection, table: RowTable[V], keys: Sequence[Key
     decode = table.decode
     found: dict[Key, V] = {}
     for sql, binds in table.lookups(keys):
-        for values in handle.execute(sql, binds).fetchall():
+        for values in handle.execute(sql, binds):
             row = decode(values)
             found[key_of(row)] = row
     return found

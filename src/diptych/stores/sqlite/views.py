@@ -18,9 +18,9 @@ from diptych.stores.sql import load_script, load_statements
 from diptych.stores.sqlite.connection import (
     DISPOSABLE,
     LOCK_TIMEOUT,
+    Explained,
     FileKind,
     begin_immediate,
-    errors_of,
     open_writer,
     roll_back,
 )
@@ -46,17 +46,27 @@ _SQL = load_statements("diptych.stores.sqlite", "views.sql")
 
 
 class ViewBells:
-    """A bell for each view, shared by everything in this process that opens the same file."""
+    """A bell for each view, shared by everything in this process that opens the same file.
+
+    `changes` grows with every change of the file by this process.
+    """
 
     def __init__(self) -> None:
+        self.changes = 0
         self._bells: dict[str, Bell] = {}
 
     def of(self, view: str) -> Bell:
         """The bell of a view."""
         return self._bells.setdefault(view, Bell())
 
+    def ring(self, view: str, position: int) -> None:
+        """The view has changed, and stands at this position."""
+        self.changes += 1
+        self.of(view).ring(position)
+
     def begin_anew(self, view: str) -> None:
         """A view that starts at position 0 again: those who wait look for themselves."""
+        self.changes += 1
         if (old := self._bells.pop(view, None)) is not None:
             old.ring(2**63)
 
@@ -66,13 +76,14 @@ class SqliteViews:
 
     def __init__(self, path: Path, bells: ViewBells) -> None:
         self._path = path
+        self._explained = Explained(path, DISPOSABLE)
         self._bells = bells
         self._tables: dict[tuple[str, int], RowTable[Any]] = {}
         try:
             self._writer = open_writer(path, VIEWS_FILE)
         except NotAStore as error:
             raise NotAStore(f"{error.detail} If it held views, {DISPOSABLE}.") from error
-        self._readers = ViewReaders(path, self._table)
+        self._readers = ViewReaders(path, self._table, lambda: bells.changes)
 
     async def close(self) -> None:
         """Closes the file."""
@@ -82,7 +93,7 @@ class SqliteViews:
     # Writing: from the projectors' loop
 
     async def prepare(self, shape: ViewShape[Any], log_id: str) -> Checkpoint:
-        with errors_of(self._path, DISPOSABLE):
+        with self._explained:
             begin_immediate(self._writer, wait=True)
             try:
                 known = self._writer.execute(_SQL["view"], (shape.name,)).fetchone()
@@ -107,7 +118,7 @@ class SqliteViews:
         return epoch + 1
 
     async def load(self, shape: ViewShape[V], keys: Collection[Key]) -> dict[Key, V]:
-        with errors_of(self._path, DISPOSABLE):
+        with self._explained:
             checkpoint = read_checkpoint(self._writer, shape)
             if checkpoint is None:
                 raise Superseded(f"view {shape.name} is gone")
@@ -120,7 +131,7 @@ class SqliteViews:
         rows = [table.encode(row) for row in changes.values() if row is not None]
         gone = [table.encode_key(key) for key, row in changes.items() if row is None]
         writer = self._writer
-        with errors_of(self._path, DISPOSABLE):
+        with self._explained:
             begin_immediate(writer, wait=True)
             try:
                 moved = writer.execute(
@@ -135,11 +146,11 @@ class SqliteViews:
                 writer.execute("COMMIT")
             finally:
                 roll_back(writer)
-        self._bells.of(shape.name).ring(upto.position)
+        self._bells.ring(shape.name, upto.position)
         return Checkpoint(at.log_id, upto, at.epoch)
 
     async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
-        with errors_of(self._path, DISPOSABLE):
+        with self._explained:
             begin_immediate(self._writer, wait=True)
             try:
                 text = msgspec.json.encode(failure)
@@ -147,7 +158,7 @@ class SqliteViews:
                 self._writer.execute("COMMIT")
             finally:
                 roll_back(self._writer)
-        self._bells.of(shape.name).ring(at.position)
+        self._bells.ring(shape.name, at.position)
         return at._replace(failure=failure)
 
     # Reading: from the loop of the queries
@@ -159,7 +170,7 @@ class SqliteViews:
         deadline = time.monotonic() + timeout.total_seconds()
         pause = POLL_FIRST
         while True:
-            with errors_of(self._path, DISPOSABLE):
+            with self._explained:
                 try:
                     checkpoint = read_checkpoint(self._writer, shape)
                 except NotCaughtUp:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from diptych.http.deadlines import Deadlines
+from diptych.app.deadlines import Deadlines
 
 SOON = timedelta(milliseconds=30)
 

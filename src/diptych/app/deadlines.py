@@ -1,6 +1,6 @@
-"""Deadlines of many requests with one timer: what takes too long is cancelled, a little late rather than at great cost.
+"""Deadlines of many tasks with one timer: what takes too long is cancelled, a little late rather than at great cost.
 
-`asyncio.timeout` arms and disarms a timer of its own for each request, which is dear where nearly none of them fires.
+`asyncio.timeout` arms and disarms a timer of its own for each, which is dear where nearly none of them fires.
 """
 
 import asyncio
@@ -12,12 +12,15 @@ TICK = 0.025
 
 
 class Deadlines:
-    """The deadlines of one event loop at a time."""
+    """The deadlines of the event loop that it is made in.
+
+    `asyncio.get_running_loop` asks the system for the process's id each time, so it is asked once.
+    """
 
     def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
         self._open: set[Within] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     def within(self, time: timedelta) -> "Within":
         """A context whose body raises TimeoutError if it takes longer, in the task that enters it."""
@@ -26,10 +29,8 @@ class Deadlines:
     def add(self, entered: "Within") -> None:
         """From now on it is looked at."""
         self._open.add(entered)
-        loop = asyncio.get_running_loop()
-        if self._timer is None or self._loop is not loop:  # the timer of a loop that has ended never fires
-            self._loop = loop
-            self._timer = loop.call_later(TICK, self._look)
+        if self._timer is None:
+            self._timer = self.loop.call_later(TICK, self._look)
 
     def discard(self, left: "Within") -> None:
         """It is over."""
@@ -39,12 +40,11 @@ class Deadlines:
         self._timer = None
         if not self._open:
             return
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = self.loop.time()
         for entered in [one for one in self._open if one.due <= now]:
             self._open.discard(entered)
             entered.expire()
-        self._timer = loop.call_later(TICK, self._look)
+        self._timer = self.loop.call_later(TICK, self._look)
 
 
 class Within:
@@ -58,11 +58,12 @@ class Within:
         self._expired = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - requests are answered in tasks
+        loop = self._deadlines.loop
+        task = asyncio.current_task(loop)
+        assert task is not None  # noqa: S101 - whatever has a deadline is done in a task
         self._task = task
         self._cancelling = task.cancelling()
-        self.due = asyncio.get_running_loop().time() + self._seconds
+        self.due = loop.time() + self._seconds
         self._deadlines.add(self)
 
     def __exit__(
