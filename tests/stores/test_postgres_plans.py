@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
@@ -12,6 +13,7 @@ from diptych import View
 from diptych.read import Order, Selector, ViewShape, ge
 from diptych.stores.postgres import select
 from diptych.stores.postgres.address import Address, address_of
+from diptych.stores.postgres.connection import BY_INDEX, connect
 from diptych.stores.postgres.rows import RowTable
 from tests.conftest import new_store
 from tests.postgres import Server
@@ -34,6 +36,7 @@ HOT: dict[str, tuple[list[Any], str]] = {
     "head": ([], "event_pkey"),
     "outcomes": ([["command-7", "command-8"]], "ledger_pkey"),
     "load": (["order-7"], "event_stream"),
+    "load_many": ([["order-7", "order-8", "order-none"]], "event_stream"),
     "select_by_tags": ([["id:7"], []], "event_tag_pkey"),
     "select_by_types": ([["Rare"]], "event_type"),
     "read": ([EVENTS // 2, 500], "event_pkey"),
@@ -43,27 +46,29 @@ HOT: dict[str, tuple[list[Any], str]] = {
     "event_at": ([7], "event_pkey"),
     "last_upto": ([7], "event_pkey"),
 }
-IN_ORDER = ["head", "read", "read_types", "read_records", "read_records_types", "last_upto"]
+IN_ORDER = ["head", "load", "read", "read_types", "read_records", "read_records_types", "last_upto"]
 
 
-@pytest.fixture(scope="module")
-def filled(postgres: Server) -> Address:
-    """A log of many events."""
+@pytest.fixture(scope="module", params=["with statistics", "without"])
+def filled(postgres: Server, request: pytest.FixtureRequest) -> Address:
+    """A log of many events, which the planner knows or does not know yet."""
     address = address_of(new_store(postgres))
 
     async def fill() -> None:
         connection = await asyncpg.connect(address.dsn)
         await connection.execute(address.placed(FILL))
-        await connection.execute("VACUUM ANALYZE")
+        await connection.execute(address.placed("ALTER TABLE diptych.event SET (autovacuum_enabled = off)"))
+        if request.param == "with statistics":
+            await connection.execute("VACUUM ANALYZE")
         await connection.close()
 
     asyncio.run(fill())
     return address
 
 
-async def plans(address: Address, sql: str, binds: list[Any]) -> list[str]:
+async def plans(address: Address, settings: Mapping[str, str], sql: str, binds: list[Any]) -> list[str]:
     """The plan for these values, and the one that is kept for all values."""
-    connection = await asyncpg.connect(address.dsn)
+    connection = await connect(address, "test", settings)
     try:
         found: list[str] = []
         for mode in ("force_custom_plan", "force_generic_plan"):
@@ -78,7 +83,7 @@ async def plans(address: Address, sql: str, binds: list[Any]) -> list[str]:
 @pytest.mark.parametrize("name", HOT)
 async def test_a_statement_of_the_log_uses_its_index(filled: Address, name: str) -> None:
     binds, index = HOT[name]
-    for plan in await plans(filled, filled.statements("log.sql")[name], binds):
+    for plan in await plans(filled, BY_INDEX, filled.statements("log.sql")[name], binds):
         assert re.search(rf"\b{index}\b", plan), plan
         assert "Seq Scan" not in plan, plan
 
@@ -104,7 +109,7 @@ async def test_a_span_is_read_by_its_index_in_both_directions(filled: Address, n
 @pytest.mark.parametrize("name", IN_ORDER)
 async def test_what_is_read_in_order_is_not_sorted(filled: Address, name: str) -> None:
     binds, _ = HOT[name]
-    for plan in await plans(filled, filled.statements("log.sql")[name], binds):
+    for plan in await plans(filled, BY_INDEX, filled.statements("log.sql")[name], binds):
         assert "Sort" not in plan, plan
 
 
@@ -160,4 +165,4 @@ async def test_rows_are_found_by_key_by_a_declared_index_and_page_by_page(postgr
         (select.select(table, Selector(order=(Order("shop", descending=False),)), 10), "Sale_1_1"),
         (select.select(table, late, 10), "Sale_1_0"),
     ]:
-        assert index in (await plans(address, sql, binds))[0], sql
+        assert index in (await plans(address, {}, sql, binds))[0], sql

@@ -1,9 +1,10 @@
 """Connections to PostgreSQL: how they are opened, how long they may take, and what their errors mean to a user."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
@@ -33,6 +34,12 @@ ACQUIRE_TIMEOUT = timedelta(seconds=10)
 READERS = 4
 """Connections that one opening reads with at most."""
 
+BY_INDEX: Mapping[str, str] = {"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_sort": "off"}
+"""For statements that all have their index: the planner must not think otherwise of a table that it knows little of."""
+
+UNSYNCED: Mapping[str, str] = {"synchronous_commit": "off"}
+"""For what can be done again: a crash of the server may cost its last moments, each transaction as a whole."""
+
 LOST = (
     ConnectionError,
     TimeoutError,
@@ -47,25 +54,26 @@ LOST = (
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
-async def connect(address: Address, purpose: str) -> Connection:
-    """A connection with bounded waits. Raises Unavailable, Malformed.
+async def connect(address: Address, purpose: str, settings: Mapping[str, str] = MappingProxyType({})) -> Connection:
+    """A connection with bounded waits and these settings of the server. Raises Unavailable, Malformed.
 
     A pooler such as PgBouncer does not take settings at the start of a session; then the client's bounds alone hold.
     """
-    settings = {
+    wanted = {
         "application_name": f"diptych {purpose}",
         "statement_timeout": str(milliseconds(STATEMENT_TIMEOUT)),
         "idle_in_transaction_session_timeout": str(milliseconds(STATEMENT_TIMEOUT)),
         "default_transaction_isolation": "read committed",
         "jit": "off",
+        **settings,
     }
     with errors_of(address):
         try:
-            return await _connect(address, settings)
+            return await _connect(address, wanted)
         except asyncpg.exceptions.ProtocolViolationError as error:
             if "startup parameter" not in str(error):
                 raise
-            return await _connect(address, {"application_name": settings["application_name"]})
+            return await _connect(address, {"application_name": wanted["application_name"]})
         except ValueError as error:  # the driver's parser has more than one kind of it
             raise Malformed(f"{address.shown} does not say where the database is: {error}") from error
 
@@ -129,8 +137,11 @@ def translate(error: BaseException, address: Address) -> Unavailable:
 class Pool:
     """Connections for work that may be done twice: where a connection was lost, it is done again on a new one."""
 
-    def __init__(self, address: Address, purpose: str, size: int) -> None:
+    def __init__(
+        self, address: Address, purpose: str, size: int, settings: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._address = address
+        self._settings = settings
         self._purpose = purpose
         self._size = size
         self._places = asyncio.Semaphore(size)
@@ -188,7 +199,7 @@ class Pool:
             except BaseException as error:
                 if not await self._drop_if_lost(connection, error):
                     raise
-        connection = await connect(self._address, self._purpose)
+        connection = await connect(self._address, self._purpose, self._settings)
         try:
             return connection, await work(connection)
         except BaseException as error:

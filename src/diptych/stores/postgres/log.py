@@ -1,8 +1,10 @@
 """The event log on PostgreSQL: one call for a group of appends, readers that never wait, followers that are told."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -35,6 +37,7 @@ from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.append import KEPT, accepted_before, answers, binds, binds_of_one
 from diptych.stores.postgres.blockers import held_up
 from diptych.stores.postgres.connection import (
+    BY_INDEX,
     DRIVER_ERRORS,
     READERS,
     Connection,
@@ -43,6 +46,7 @@ from diptych.stores.postgres.connection import (
     translate,
 )
 from diptych.stores.postgres.listener import Listener
+from diptych.stores.postgres.loads import Loads
 from diptych.stores.postgres.schema import check_schema
 from diptych.stores.postgres.writer import Undecided, Writer
 
@@ -62,6 +66,11 @@ _BAD_DATA = (
     ValueError,
 )
 _NOTHING = Head(0, b"", 0)
+# `_make` without its Python frame: pages are long.
+_stored: Callable[[Iterable[Any]], StoredEvent] = partial(
+    tuple.__new__,  # pyright: ignore[reportUnknownMemberType] - of a tuple of anything
+    StoredEvent,
+)
 
 Answers = Sequence[Outcome | DiptychError]
 Clock = Callable[[], int]
@@ -82,9 +91,10 @@ class PostgresLog:
         self._find = address.statements("find.sql")
         self._kinds: set[tuple[str, int]] = set()
         self._writer = Writer(address)
-        self._pool = Pool(address, "reader", READERS)
+        self._pool = Pool(address, "reader", READERS, BY_INDEX)
         self._listener = Listener(address, self._pool, self._hear)
         self._lane = Lane(self._commit, observer)
+        self._loads = Loads(self._load_many)
         self.log_id = ""
 
     async def begin(self) -> None:
@@ -99,6 +109,7 @@ class PostgresLog:
     async def close(self) -> None:
         """Waits for the commits in flight, then closes the connections."""
         await self._lane.close()
+        await self._loads.close()
         await self._listener.close()
         await self._writer.close()
         await self._pool.close()
@@ -161,8 +172,16 @@ class PostgresLog:
     # Reading
 
     async def load(self, stream: str) -> StreamEvents:
-        rows = await self._fetch("load", stream)
-        return StreamEvents([StoredEvent(*row[:5]) for row in rows], rows[-1][5] if rows else 0)
+        return await self._loads.load(stream)
+
+    async def _load_many(self, streams: Sequence[str]) -> Mapping[str, StreamEvents]:
+        if len(streams) == 1:
+            rows = await self._fetch("load", streams[0])
+            return {streams[0]: StreamEvents(list(map(_stored, rows)), len(rows))}
+        found: defaultdict[str, list[StoredEvent]] = defaultdict(list)
+        for row in await self._fetch("load_many", streams):
+            found[row[1]].append(_stored(row))
+        return {stream: StreamEvents(events, len(events)) for stream, events in found.items()}
 
     async def select(self, query: EventQuery) -> Boundary:
         async def work(connection: Connection) -> Boundary:
@@ -171,7 +190,7 @@ class PostgresLog:
                 for match in query.matches:
                     statement, values = _selection(match)
                     for row in await connection.fetch(self._sql[statement], *values):
-                        found[row[0]] = StoredEvent(*row)
+                        found[row[0]] = _stored(row)
                 head = await connection.fetchrow(self._sql["head"])
             return Boundary([found[position] for position in sorted(found)], 0 if head is None else head[0])
 
@@ -179,7 +198,7 @@ class PostgresLog:
 
     async def read(self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None) -> Page:
         rows, upto = await self._page("read", after, limit, types, 2)
-        return Page([StoredEvent(*row[:5]) for row in rows], upto)
+        return Page([_stored(row[:5]) for row in rows], upto)
 
     async def read_records(
         self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None

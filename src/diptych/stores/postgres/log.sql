@@ -36,7 +36,15 @@ FROM diptych.ledger WHERE command_id = ANY ($1);
 -- name: load
 -- purpose: one stream, in order
 -- binds: stream
-SELECT position, stream, type, schema, data, version FROM diptych.event WHERE stream = $1 ORDER BY version;
+SELECT position, stream, type, schema, data FROM diptych.event WHERE stream = $1 ORDER BY version;
+
+-- name: load_many
+-- purpose: several streams, each in order
+-- binds: streams
+SELECT found.position, found.stream, found.type, found.schema, found.data
+FROM unnest($1::text[]) AS wanted (stream) CROSS JOIN LATERAL (
+    SELECT position, stream, type, schema, data FROM diptych.event WHERE stream = wanted.stream ORDER BY version
+) AS found;
 
 -- name: select_by_tags
 -- purpose: every event that has all of the tags and, if any are given, one of the types
@@ -62,12 +70,13 @@ SELECT position, stream, type, schema, data FROM diptych.event;
 SELECT position, stream, type, schema, data, event_id FROM diptych.event WHERE position > $1 ORDER BY position LIMIT $2;
 
 -- name: read_types
--- purpose: a page of the log's events of some types, and the last event that was looked at, of whatever type
+-- purpose: a page of the log's events of some types, and the last event that was looked at, of whatever type; the inner
+-- limit keeps the planner from gathering all events of the types first
 -- binds: after, limit, types, number of events to look at
-SELECT position, stream, type, schema, data, event_id FROM diptych.event
-WHERE position > $1
-  AND position <= least($1 + $4, (SELECT max(position) FROM diptych.event))
-  AND (type = ANY ($3) OR position = least($1 + $4, (SELECT max(position) FROM diptych.event)))
+SELECT position, stream, type, schema, data, event_id FROM (
+    SELECT * FROM diptych.event WHERE position > $1 ORDER BY position LIMIT $4
+) AS looked_at
+WHERE type = ANY ($3) OR position = least($1 + $4, (SELECT max(position) FROM diptych.event))
 ORDER BY position LIMIT $2;
 
 -- name: read_records
@@ -79,10 +88,10 @@ WHERE position > $1 ORDER BY position LIMIT $2;
 -- name: read_records_types
 -- purpose: a page of the log's events of some types, and the last event that was looked at; whole records
 -- binds: after, limit, types, number of events to look at
-SELECT position, stream, version, type, schema, event_id, recorded_at, tags, data, metadata FROM diptych.event
-WHERE position > $1
-  AND position <= least($1 + $4, (SELECT max(position) FROM diptych.event))
-  AND (type = ANY ($3) OR position = least($1 + $4, (SELECT max(position) FROM diptych.event)))
+SELECT position, stream, version, type, schema, event_id, recorded_at, tags, data, metadata FROM (
+    SELECT * FROM diptych.event WHERE position > $1 ORDER BY position LIMIT $4
+) AS looked_at
+WHERE type = ANY ($3) OR position = least($1 + $4, (SELECT max(position) FROM diptych.event))
 ORDER BY position LIMIT $2;
 
 -- name: event_at

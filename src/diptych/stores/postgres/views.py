@@ -15,7 +15,7 @@ from diptych.log import BEGINNING, Anchor, Bell
 from diptych.messages import View
 from diptych.read import Checkpoint, Failure, Key, Snapshot, Superseded, ViewShape
 from diptych.stores.postgres.address import Address
-from diptych.stores.postgres.connection import Connection, Pool, milliseconds
+from diptych.stores.postgres.connection import UNSYNCED, Connection, Pool, milliseconds
 from diptych.stores.postgres.listener import Listener
 from diptych.stores.postgres.rows import RowTable, short
 from diptych.stores.postgres.schema import check_schema
@@ -61,7 +61,8 @@ class PostgresViews:
         self._bells = bells
         self._sql = address.statements("views.sql")
         self._tables: dict[tuple[str, int], RowTable[Any]] = {}
-        self._writers = Pool(address, "projector", WRITERS)
+        self._epochs: dict[str, int] = {}  # the filling that was prepared here; a stale one is found out by the commit
+        self._writers = Pool(address, "projector", WRITERS, UNSYNCED)
         readers = Pool(address, "query", READERS)
         self._reading = readers
         self._listener = Listener(address, self._writers, self._hear)
@@ -91,6 +92,7 @@ class PostgresViews:
                 return await self._begin(connection, shape, log_id)
 
         checkpoint, former = await self._writers.run(work)
+        self._epochs[shape.fingerprint] = checkpoint.epoch
         if checkpoint.position == 0 and former is not None:
             self._bells.begin_anew(shape.name)
             await self._drop(shape, former)
@@ -126,11 +128,16 @@ class PostgresViews:
                 await self._writers.run(partial(work, epoch=epoch))
 
     async def load(self, shape: ViewShape[V], keys: Collection[Key]) -> dict[Key, V]:
+        epoch = self._epochs.get(shape.fingerprint)
+        if epoch is None:
+            raise Superseded(f"view {shape.name} was not prepared here")
+        table: RowTable[V] = self._table(shape, epoch)
+
         async def work(connection: Connection) -> dict[Key, V]:
-            row = await connection.fetchrow(self._sql["view"], shape.name)
-            if row is None:
-                raise Superseded(f"view {shape.name} is gone")
-            return await find_rows(connection, self._table(shape, as_checkpoint(row, shape).epoch), list(keys))
+            try:
+                return await find_rows(connection, table, list(keys))
+            except asyncpg.exceptions.UndefinedTableError:
+                raise Superseded(f"view {shape.name} was begun anew") from None
 
         return await self._writers.run(work)
 
