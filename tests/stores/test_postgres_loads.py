@@ -7,7 +7,7 @@ import pytest
 
 from diptych import Unavailable
 from diptych.log import StreamEvents
-from diptych.stores.postgres.loads import ROUND_STREAMS, ROUNDS, Loads
+from diptych.stores.postgres.loads import ROUND_STREAMS, ROUNDS, Loads, Wanted
 from tests.faults.postgres_tools import opened
 from tests.faults.tools import new_append
 
@@ -19,16 +19,16 @@ class Rounds:
         self.asked: list[list[str]] = []
         self.ends: list[asyncio.Future[None]] = []
 
-    async def load_many(self, streams: Sequence[str]) -> Mapping[str, StreamEvents]:
-        self.asked.append(list(streams))
+    async def load_many(self, wanted: Sequence[Wanted]) -> Mapping[Wanted, StreamEvents]:
+        self.asked.append([stream for stream, _ in wanted])
         number = len(self.asked)
         self.ends.append(asyncio.get_running_loop().create_future())
         await self.ends[-1]
-        return {stream: StreamEvents((), number) for stream in streams if stream != "none"}
+        return {one: StreamEvents((), number) for one in wanted if one.stream != "none"}
 
 
 async def asked(loads: Loads, *streams: str) -> list[asyncio.Task[StreamEvents]]:
-    tasks = [asyncio.create_task(loads.load(stream)) for stream in streams]
+    tasks = [asyncio.create_task(loads.load(Wanted(stream, 0))) for stream in streams]
     await asyncio.sleep(0.01)
     return tasks
 

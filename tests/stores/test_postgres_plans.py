@@ -35,8 +35,8 @@ SELECT n, 1, n, 1, 'command-' || n, 'order-' || n, '' FROM generate_series(1, {E
 HOT: dict[str, tuple[list[Any], str]] = {
     "head": ([], "event_pkey"),
     "outcomes": ([["command-7", "command-8"]], "ledger_pkey"),
-    "load": (["order-7"], "event_stream"),
-    "load_many": ([["order-7", "order-8", "order-none"]], "event_stream"),
+    "load": (["order-7", 0], "event_stream"),
+    "load_many": ([["order-7", "order-8", "order-none"], [0, 1, 0]], "event_stream"),
     "select_by_tags": ([["id:7"], []], "event_tag_pkey"),
     "select_by_types": ([["Rare"]], "event_type"),
     "read": ([EVENTS // 2, 500], "event_pkey"),
@@ -101,7 +101,8 @@ async def test_a_span_is_read_by_its_index_in_both_directions(filled: Address, n
     more, index = SPANNED[name]
     statement = filled.statements("find.sql")[name]
     assert statement.count(" ASC ") == 1
-    for plan in await plans(filled, statement.replace(" ASC ", f" {direction} "), [5, 90_000, [], None, 10, *more]):
+    sql = statement.replace(" ASC ", f" {direction} ")
+    for plan in await plans(filled, BY_INDEX, sql, [5, 90_000, [], None, 10, *more]):
         assert re.search(rf"\b{index}\b", plan), plan
         assert "Seq Scan" not in plan, plan
 

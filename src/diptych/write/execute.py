@@ -239,8 +239,8 @@ class WriteSide:
             self._states.forget(attempt.stream)
             raise
         if new and loaded.version and isinstance(outcome, FirstOutcome):
-            # A stream that has just begun is kept when somebody comes back to it: many are never asked again. A boundary
-            # has no version.
+            # A stream that has just begun is kept when somebody comes back to it: many are never asked again. And a
+            # boundary has no version.
             self._advance(attempt, loaded, decision, outcome.version)
         return outcome
 

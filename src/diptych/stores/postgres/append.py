@@ -10,7 +10,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from diptych.errors import CommandIdReused, DiptychError
-from diptych.log import Append, Match, NewEvent, NoneNewer, Outcome, StreamAt, boundary_conflict, version_conflict
+from diptych.log import (
+    Append,
+    FirstOutcome,
+    Match,
+    NewEvent,
+    NoneNewer,
+    Outcome,
+    StreamAt,
+    boundary_conflict,
+    version_conflict,
+)
 
 KEPT, ACCEPTED_BEFORE, WRONG_VERSION, NEWER_EVENT = range(4)
 
@@ -166,10 +176,10 @@ def accepted_before(group: Sequence[Append], kinds: Sequence[int]) -> list[str]:
     return asked
 
 
-def kept_outcome(append: Append, position: int, version: int) -> Outcome:
+def kept_outcome(append: Append, position: int, version: int) -> FirstOutcome:
     """The outcome of an append that was kept after this position and version."""
     count = len(append.events)
-    return Outcome(
+    return FirstOutcome(
         append.command_id,
         append.fingerprint,
         position + count,
@@ -181,7 +191,7 @@ def kept_outcome(append: Append, position: int, version: int) -> Outcome:
 
 def repeated(append: Append, outcome: Outcome) -> Outcome | CommandIdReused:
     """What a command id that was accepted before gets."""
-    return outcome if outcome.fingerprint == append.fingerprint else CommandIdReused(append.command_id)
+    return Outcome(*outcome) if outcome.fingerprint == append.fingerprint else CommandIdReused(append.command_id)
 
 
 def refusal(append: Append, kind: int, position: int, version: int) -> DiptychError:

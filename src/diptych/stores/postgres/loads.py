@@ -2,18 +2,25 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from diptych.log import StreamEvents
 
-LoadMany = Callable[[Sequence[str]], Awaitable[Mapping[str, StreamEvents]]]
+
+class Wanted(NamedTuple):
+    """A stream's events over a version."""
+
+    stream: str
+    after: int
+
+
+LoadMany = Callable[[Sequence[Wanted]], Awaitable[Mapping[Wanted, StreamEvents]]]
 
 ROUND_STREAMS = 256
 """Streams that one round trip loads at most."""
 
 ROUNDS = 2
 """Round trips at a time, so that a long stream does not hold up all the others."""
-
-_NOTHING = StreamEvents((), 0)
 
 
 class Loads:
@@ -24,14 +31,14 @@ class Loads:
 
     def __init__(self, load_many: LoadMany) -> None:
         self._load_many = load_many
-        self._waiting: dict[str, list[asyncio.Future[StreamEvents]]] = {}
+        self._waiting: dict[Wanted, list[asyncio.Future[StreamEvents]]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
-    async def load(self, stream: str) -> StreamEvents:
-        """The events of one stream. Raises what the round trip raises."""
+    async def load(self, wanted: Wanted) -> StreamEvents:
+        """The events of one stream over a version. Raises what the round trip raises."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[StreamEvents] = loop.create_future()
-        self._waiting.setdefault(stream, []).append(answer)
+        self._waiting.setdefault(wanted, []).append(answer)
         if len(self._running) < ROUNDS:
             task = loop.create_task(self._run())
             self._running.add(task)
@@ -45,18 +52,18 @@ class Loads:
 
     async def _run(self) -> None:
         while self._waiting:
-            round_ = {stream: self._waiting.pop(stream) for stream in list(self._waiting)[:ROUND_STREAMS]}
+            round_ = {wanted: self._waiting.pop(wanted) for wanted in list(self._waiting)[:ROUND_STREAMS]}
             try:
                 found = await self._load_many(list(round_))
             except Exception as error:  # noqa: BLE001 - whatever it is, everyone who asked has to hear of it
                 for answer in _open(round_):
                     answer.set_exception(error)
             else:
-                for stream, answers in round_.items():
-                    for answer in _open({stream: answers}):
-                        answer.set_result(found.get(stream, _NOTHING))
+                for wanted, answers in round_.items():
+                    for answer in _open({wanted: answers}):
+                        answer.set_result(found.get(wanted) or StreamEvents((), wanted.after))
 
 
-def _open(round_: Mapping[str, Sequence[asyncio.Future[StreamEvents]]]) -> list[asyncio.Future[StreamEvents]]:
+def _open(round_: Mapping[Wanted, Sequence[asyncio.Future[StreamEvents]]]) -> list[asyncio.Future[StreamEvents]]:
     """Those who have not gone away meanwhile."""
     return [answer for answers in round_.values() for answer in answers if not answer.done()]

@@ -46,7 +46,7 @@ from diptych.stores.postgres.connection import (
     translate,
 )
 from diptych.stores.postgres.listener import Listener
-from diptych.stores.postgres.loads import Loads
+from diptych.stores.postgres.loads import Loads, Wanted
 from diptych.stores.postgres.schema import check_schema
 from diptych.stores.postgres.writer import Undecided, Writer
 
@@ -171,17 +171,19 @@ class PostgresLog:
 
     # Reading
 
-    async def load(self, stream: str) -> StreamEvents:
-        return await self._loads.load(stream)
+    async def load(self, stream: str, after_version: int = 0) -> StreamEvents:
+        return await self._loads.load(Wanted(stream, after_version))
 
-    async def _load_many(self, streams: Sequence[str]) -> Mapping[str, StreamEvents]:
-        if len(streams) == 1:
-            rows = await self._fetch("load", streams[0])
-            return {streams[0]: StreamEvents(list(map(_stored, rows)), len(rows))}
-        found: defaultdict[str, list[StoredEvent]] = defaultdict(list)
-        for row in await self._fetch("load_many", streams):
-            found[row[1]].append(_stored(row))
-        return {stream: StreamEvents(events, len(events)) for stream, events in found.items()}
+    async def _load_many(self, wanted: Sequence[Wanted]) -> Mapping[Wanted, StreamEvents]:
+        """A stream's versions are 1, 2, 3, …, so its version follows from the number of its events."""
+        if len(wanted) == 1:
+            rows = await self._fetch("load", *wanted[0])
+            return {wanted[0]: StreamEvents(list(map(_stored, rows)), wanted[0].after + len(rows))}
+        found: defaultdict[Wanted, list[StoredEvent]] = defaultdict(list)
+        streams, versions = zip(*wanted, strict=True)
+        for row in await self._fetch("load_many", streams, versions):
+            found[wanted[row["number"] - 1]].append(_stored(row[:5]))
+        return {one: StreamEvents(events, one.after + len(events)) for one, events in found.items()}
 
     async def select(self, query: EventQuery) -> Boundary:
         async def work(connection: Connection) -> Boundary:

@@ -34,16 +34,17 @@ SELECT command_id, fingerprint, position, stream, version, events,
 FROM diptych.ledger WHERE command_id = ANY ($1);
 
 -- name: load
--- purpose: one stream, in order
--- binds: stream
-SELECT position, stream, type, schema, data FROM diptych.event WHERE stream = $1 ORDER BY version;
+-- purpose: one stream over a version, in order
+-- binds: stream, version
+SELECT position, stream, type, schema, data FROM diptych.event WHERE stream = $1 AND version > $2 ORDER BY version;
 
 -- name: load_many
--- purpose: several streams, each in order
--- binds: streams
-SELECT found.position, found.stream, found.type, found.schema, found.data
-FROM unnest($1::text[]) AS wanted (stream) CROSS JOIN LATERAL (
-    SELECT position, stream, type, schema, data FROM diptych.event WHERE stream = wanted.stream ORDER BY version
+-- purpose: several streams, each over a version and in order, with the number of the stream in the arrays
+-- binds: streams, versions
+SELECT found.position, found.stream, found.type, found.schema, found.data, wanted.number
+FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS wanted (stream, after, number) CROSS JOIN LATERAL (
+    SELECT position, stream, type, schema, data FROM diptych.event
+    WHERE stream = wanted.stream AND version > wanted.after ORDER BY version
 ) AS found;
 
 -- name: select_by_tags
