@@ -15,7 +15,7 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -163,6 +163,12 @@ async def begin(store: ViewStore, shape: ViewShape[V], rows: Iterable[V] = ()) -
     return await store.commit(shape, by_key(shape, rows), checkpoint, at(1))
 
 
+async def loaded(store: ViewStore, shape: ViewShape[V], keys: Collection[Any]) -> dict[Any, V]:
+    """What a projector would load of the live generation."""
+    async with store.snapshot() as snapshot:
+        return await store.load(shape, keys, await snapshot.checkpoint(shape))
+
+
 def row_with(values: Mapping[str, Any]) -> Everything:
     """A row with these values, whether they fit or not."""
     fields: dict[str, Any] = {"id": "1", **values}
@@ -286,7 +292,7 @@ class ViewStoreContract:
     async def test_a_new_view_stands_before_the_first_event_and_is_empty(self, views: ViewStore) -> None:
         checkpoint = await views.prepare(ITEM, LOG)
         assert (checkpoint.log_id, checkpoint.anchor, checkpoint.failure) == (LOG, BEGINNING, None)
-        assert await views.load(ITEM, [1, 2]) == {}
+        assert await loaded(views, ITEM, [1, 2]) == {}
         assert await contents(views, ITEM) == []
         assert await views.prepare(ITEM, LOG) == checkpoint
 
@@ -304,7 +310,7 @@ class ViewStoreContract:
         async with views.snapshot() as snapshot:
             assert await snapshot.checkpoint(ITEM) == second
         assert await contents(views, ITEM) == [Item(id=2, group="b")]
-        assert await views.load(ITEM, [1, 2, 9]) == {2: Item(id=2, group="b")}
+        assert await loaded(views, ITEM, [1, 2, 9]) == {2: Item(id=2, group="b")}
 
     async def test_a_checkpoint_moves_without_rows(self, views: ViewStore) -> None:
         checkpoint = await begin(views, ITEM, [Item(id=1)])
@@ -390,7 +396,7 @@ class ViewStoreContract:
         new = await views.prepare(shape, OTHER_LOG if change == "log" else LOG)
         assert (new.anchor, new.failure) == (BEGINNING, None)
         assert new.epoch != old.epoch
-        assert await views.load(shape, [1]) == {}
+        assert await loaded(views, shape, [1]) == {}
         assert await contents(views, shape) == []
         row = shape.view(id=7)
         await views.commit(shape, {7: row}, new, at(1))
@@ -417,7 +423,7 @@ class ViewStoreContract:
             checkpoint = await begin(views, ITEM, [Item(id=1)])
         async with store.views() as views:
             assert await views.prepare(ITEM, LOG) == checkpoint
-            assert await views.load(ITEM, [1]) == {1: Item(id=1)}
+            assert await loaded(views, ITEM, [1]) == {1: Item(id=1)}
 
     # Snapshots
 
@@ -453,7 +459,7 @@ class ViewStoreContract:
         checkpoint = await begin(views, SEAT, rows)
         keys = [(row.day, row.row, row.seat) for row in rows]
         missing = [(days[0], "b", 1), (days[0], "a", 3), (date(2026, 1, 3), "a", 1)]
-        assert await views.load(SEAT, [*keys, *missing]) == dict(zip(keys, rows, strict=True))
+        assert await loaded(views, SEAT, [*keys, *missing]) == dict(zip(keys, rows, strict=True))
         async with views.snapshot() as snapshot:
             await snapshot.checkpoint(SEAT)
             assert await snapshot.get_many(SEAT, [*keys[3:5], *missing]) == dict(zip(keys[3:5], rows[3:5], strict=True))
@@ -465,8 +471,8 @@ class ViewStoreContract:
     async def test_any_number_of_keys_is_loaded_in_one_call(self, views: ViewStore, count: int) -> None:
         await begin(views, ITEM, [Item(id=number) for number in range(0, count, 2)])
         expected = {number: Item(id=number) for number in range(0, count, 2)}
-        assert await views.load(ITEM, list(range(count))) == expected
-        assert await views.load(ITEM, set(expected)) == expected
+        assert await loaded(views, ITEM, list(range(count))) == expected
+        assert await loaded(views, ITEM, set(expected)) == expected
         async with views.snapshot() as snapshot:
             await snapshot.checkpoint(ITEM)
             assert await snapshot.get_many(ITEM, list(range(count))) == expected
@@ -487,10 +493,10 @@ class ViewStoreContract:
     async def test_every_value_comes_back_as_it_was(self, views: ViewStore, rows: list[Everything]) -> None:
         await begin(views, EVERYTHING, rows)
         expected = by_key(EVERYTHING, rows)
-        loaded = await views.load(EVERYTHING, list(expected))
-        assert loaded == expected
+        found = await loaded(views, EVERYTHING, list(expected))
+        assert found == expected
         assert await contents(views, EVERYTHING) == in_order(rows, ["id"])
-        for row in loaded.values():
+        for row in found.values():
             assert row.at.utcoffset() is not None
             assert [type(value) for value in msgspec.structs.astuple(row)] == [
                 type(value)
@@ -517,7 +523,7 @@ class ViewStoreContract:
     async def test_a_value_at_the_edge_comes_back_too(self, views: ViewStore, value: dict[str, Any]) -> None:
         row = row_with(value)
         await begin(views, EVERYTHING, [row])
-        assert await views.load(EVERYTHING, [row.id]) == {row.id: row}
+        assert await loaded(views, EVERYTHING, [row.id]) == {row.id: row}
 
     @pytest.mark.parametrize("word", ["one", None])
     @pytest.mark.parametrize("anything", [None, 0, "x", {"a": [1, "x", None, 1.5]}], ids=str)
@@ -526,7 +532,7 @@ class ViewStoreContract:
     ) -> None:
         row = Loose(id="1", word_or_none=word, anything=anything)
         await begin(views, LOOSE, [row])
-        assert await views.load(LOOSE, ["1"]) == {"1": row}
+        assert await loaded(views, LOOSE, ["1"]) == {"1": row}
 
     @pytest.mark.parametrize(
         "value",
