@@ -9,7 +9,7 @@ import pytest
 from diptych import NotFound
 from diptych.demo import shop
 from diptych.demo.load import Tally, load
-from diptych.demo.progress import Silence
+from diptych.progress import Silence
 from diptych.demo.queries import BestCustomers, GetOrder, OrdersOf, SalesByDay, TopProducts
 from diptych.demo.report import Report, plain
 from diptych.demo.run import Findings, catch_up, run

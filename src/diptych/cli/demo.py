@@ -15,7 +15,7 @@ from diptych.cli.words import DONE, INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Sto
 
 if TYPE_CHECKING:
     from diptych.demo.load import Tally
-    from diptych.demo.progress import Progress
+    from diptych.progress import Progress
     from diptych.demo.run import Findings
     from diptych.demo.sales_file import Invoice
 
@@ -45,7 +45,7 @@ def demo(
         End after the report. The demo does not serve yet, so this is what it does in any case.
     """
     check_time_zones()
-    from diptych.demo.progress import progress_on  # noqa: PLC0415 - `diptych --help` does without the demo
+    from diptych.progress import progress_on  # noqa: PLC0415 - `diptych --help` does without the demo
 
     with progress_on(sys.stderr) as progress:
         began = perf_counter()

@@ -15,7 +15,7 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -24,12 +24,11 @@ from uuid import UUID
 
 import msgspec
 import pytest
-import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from diptych.errors import Malformed, NotCaughtUp, TooLarge
-from diptych.log import BEGINNING, Anchor
+from diptych.log import BEGINNING
 from diptych.messages import View
 from diptych.read import (
     Checkpoint,
@@ -52,12 +51,17 @@ from diptych.read import (
     prefix,
 )
 from diptych.stores import Store
+from diptych.testing.view_generations import (
+    LOG,
+    OTHER_LOG,
+    ViewGenerationsContract,
+    at,
+    loaded,
+    until_reached,
+)
 
 V = TypeVar("V", bound=View)
 
-LOG = "0123456789abcdef"
-OTHER_LOG = "fedcba9876543210"
-SOON = timedelta(seconds=10)
 ODD_ZONE = timezone(timedelta(hours=5, minutes=45))
 DATES = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
 
@@ -146,11 +150,6 @@ SEAT = ViewShape(Seat)
 LOOSE = ViewShape(Loose)
 
 
-def at(position: int) -> Anchor:
-    """The anchor of a position in a log where event ids tell their positions."""
-    return Anchor(position, position.to_bytes(16, "big"))
-
-
 def by_key(shape: ViewShape[V], rows: Iterable[V]) -> dict[Any, V | None]:
     """Rows as a commit takes them."""
     return {shape.key_of(row): row for row in rows}
@@ -161,12 +160,6 @@ async def begin(store: ViewStore, shape: ViewShape[V], rows: Iterable[V] = ()) -
     await store.prepare(shape, OTHER_LOG)
     checkpoint = await store.prepare(shape, LOG)
     return await store.commit(shape, by_key(shape, rows), checkpoint, at(1))
-
-
-async def loaded(store: ViewStore, shape: ViewShape[V], keys: Collection[Any]) -> dict[Any, V]:
-    """What a projector would load of the live generation."""
-    async with store.snapshot() as snapshot:
-        return await store.load(shape, keys, await snapshot.checkpoint(shape))
 
 
 def row_with(values: Mapping[str, Any]) -> Everything:
@@ -277,15 +270,8 @@ EXAMPLES = settings(
 )
 
 
-class ViewStoreContract:
+class ViewStoreContract(ViewGenerationsContract):
     """Subclass it with a fixture `store`."""
-
-    pytestmark = pytest.mark.asyncio
-
-    @pytest_asyncio.fixture
-    async def views(self, store: Store) -> AsyncGenerator[ViewStore]:
-        async with store.views() as views:
-            yield views
 
     # Checkpoints
 
@@ -826,21 +812,14 @@ class ViewStoreContract:
 
         works = {"another opening": commit_elsewhere, "another thread": commit_in_thread}
         work = works[where]() if where in works else commit(views)
-        woken, committed = await asyncio.gather(self._until_reached(views, 2), work)
+        woken, committed = await asyncio.gather(until_reached(views, ITEM, 2), work)
         assert woken - committed < 1
         assert [row.id for row in await contents(views, ITEM)] == [1]
 
     async def test_a_failure_wakes_who_waits(self, views: ViewStore) -> None:
         checkpoint = await begin(views, ITEM)
-        waiting = asyncio.create_task(self._until_reached(views, 100))
+        waiting = asyncio.create_task(until_reached(views, ITEM, 100))
         await asyncio.sleep(0.05)
         await views.record_failure(ITEM, checkpoint, Failure(2, "poison", "2026-01-31T12:00:00+00:00"))
         failed = time.monotonic()
         assert await waiting - failed < 1
-
-    @staticmethod
-    async def _until_reached(views: ViewStore, position: int) -> float:
-        deadline = time.monotonic() + SOON.total_seconds()
-        while not await views.reached(ITEM, position, SOON):
-            assert time.monotonic() < deadline, "nobody woke it"
-        return time.monotonic()
