@@ -64,7 +64,9 @@ async def test_a_gateway_is_ready_when_its_views_are(client: AsyncClient) -> Non
     assert response.json() == {
         "ready": True,
         "reasons": [],
-        "views": {"OrderSummary": {"position": 1, "lag_events": 0, "lag_seconds": 0, "standing_still": False}},
+        "views": {
+            "OrderSummary": {"position": 1, "lag_events": 0, "lag_seconds": 0, "standing_still": False, "paused": False}
+        },
     }
 
 

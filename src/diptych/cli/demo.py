@@ -12,10 +12,10 @@ from urllib.parse import quote
 from cyclopts import Parameter
 
 from diptych.cli.words import DONE, INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Stop
+from diptych.progress import Progress, progress_on
 
 if TYPE_CHECKING:
     from diptych.demo.load import Tally
-    from diptych.progress import Progress
     from diptych.demo.run import Findings
     from diptych.demo.sales_file import Invoice
 
@@ -45,8 +45,6 @@ def demo(
         End after the report. The demo does not serve yet, so this is what it does in any case.
     """
     check_time_zones()
-    from diptych.progress import progress_on  # noqa: PLC0415 - `diptych --help` does without the demo
-
     with progress_on(sys.stderr) as progress:
         began = perf_counter()
         invoices = read(data, progress)
@@ -73,7 +71,7 @@ def check_time_zones() -> None:
         raise Stop("this system has no time zones, and the shop is in London; pip install tzdata", NO) from None
 
 
-def read(data: Path | None, progress: "Progress") -> "list[Invoice]":
+def read(data: Path | None, progress: Progress) -> "list[Invoice]":
     from diptych.demo.sales_file import SAMPLE, BadSalesFile, read_sales  # noqa: PLC0415
 
     if data is not None:
@@ -99,7 +97,7 @@ def again(data: Path | None, url: str) -> str:
     return shlex.join(words)
 
 
-def loaded(url: str, invoices: "list[Invoice]", progress: "Progress", reading: float, go_on: str) -> "Findings":
+def loaded(url: str, invoices: "list[Invoice]", progress: Progress, reading: float, go_on: str) -> "Findings":
     from diptych.demo.load import Tally  # noqa: PLC0415
     from diptych.demo.run import run  # noqa: PLC0415
 

@@ -41,8 +41,11 @@ events.command(event_store.replay)
 events.command(event_store.append)
 app.command(events)
 
-views = App(name="projection", help="See how the views stand.")
+views = App(name="projection", help="See how the views stand, fill one again, pause one and let it go on.")
 views.command(projection.status)
+views.command(projection.rebuild)
+views.command(projection.pause)
+views.command(projection.resume)
 app.command(views)
 
 

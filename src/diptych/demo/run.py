@@ -12,12 +12,12 @@ import msgspec
 from diptych import App, NotCaughtUp, Token
 from diptych.demo import shop
 from diptych.demo.load import Tally, load
-from diptych.progress import Progress, shown
 from diptych.demo.queries import BestCustomers, SalesByDay, TopProducts, Totals, ViewTotals
 from diptych.demo.reconcile import Books, differences
 from diptych.demo.report import Report, Timing, report_of
 from diptych.demo.sales_file import Invoice
 from diptych.demo.views import CustomerHistory, DailySales, ProductSales
+from diptych.progress import Progress, shown
 
 LOADING = "Commands"
 CATCHING_UP = "Views"
