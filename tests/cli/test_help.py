@@ -6,7 +6,16 @@ import pytest
 
 from tests.cli.running import Diptych
 
-COMMANDS = ["check", "event-store stream", "event-store replay", "event-store append", "projection status"]
+COMMANDS = [
+    "check",
+    "event-store stream",
+    "event-store replay",
+    "event-store append",
+    "projection status",
+    "projection rebuild",
+    "projection pause",
+    "projection resume",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -45,7 +45,7 @@ def pause(name: str, /, *, target: Target = None, store: StoreUrl = None, json: 
 
 
 async def pause_in(store: Store, shape: ViewShape[Any], since: str) -> str | None:
-    async with store.views() as views:
+    async with store.log(), store.views() as views:  # the log, to see that it is one
         return await views.pause(shape, since)
 
 

@@ -41,7 +41,7 @@ def resume(name: str, /, *, target: Target = None, store: StoreUrl = None, json:
 
 
 async def resume_in(store: Store, shape: ViewShape[Any]) -> str | None:
-    async with store.views() as views:
+    async with store.log(), store.views() as views:  # the log, to see that it is one
         return await views.resume(shape)
 
 
