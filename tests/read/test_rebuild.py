@@ -270,6 +270,23 @@ async def test_a_new_version_is_filled_while_the_old_one_goes_on(new_store: NewS
         assert sum(row.total for row in await rows(others, new.shape)) == sum(range(20))
 
 
+async def test_a_new_version_that_starts_during_its_rebuild_takes_over_what_is_filled(new_store: NewStore) -> None:
+    store = new_store()
+    async with opened(store) as (log, views), store.views() as others:
+        await tell(log, *added(20))
+        await catch_up(Projector(ACCOUNTS, log, views), log)
+        projection = Projection(Account, version=2)
+        projection.handlers = list(accounts.handlers)
+        new = fold_of(projection)
+        rebuild = Rebuild(new, log, others, 4)
+        begun = await rebuild.begin()
+        await die_in_a_rebuild(new, log, others, 2)
+        started = await Projector(new, log, views).prepare()
+        assert (started.epoch, started.position) == (begun.epoch, 8)
+        assert (await rebuild.run(begun)).position == 20
+        assert await rows(views, new.shape) == expected_accounts(await records(log))
+
+
 # A pause, as projectors meet it
 
 
