@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, Literal
 
+import msgspec
+
 from diptych import (
     Aggregate,
     App,
@@ -21,6 +23,8 @@ from diptych import (
     Views,
     prefix,
 )
+from diptych.log import Append, Metadata
+from diptych.stores import store_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +161,17 @@ async def place_orders(app: App, count: int) -> Token:
     """Places the orders "0", "1", ... and gives the last one's token."""
     receipts = [await app.execute(order(str(number))) for number in range(count)]
     return receipts[-1].token
+
+
+async def import_orders(url: str, count: int, name: str = "imported") -> None:
+    """Many orders in few appends, past the commands: a log to be read for a while, made in no time."""
+    async with store_at(url).log() as log:
+        for first in range(0, count, 1000):
+            command_id = f"{name}-{first}"
+            placed = [
+                OrderPlaced(order_id=f"{command_id}-{number}", customer_id="c", total=Decimal(15))
+                for number in range(min(1000, count - first))
+            ]
+            events = [shop.catalogue.encode(event, event.order_id.encode()[-16:].rjust(16))[0] for event in placed]
+            metadata = Metadata(command_id=command_id, correlation_id=command_id, causation_id=command_id)
+            await log.append(Append(command_id, b"", command_id, events, None, msgspec.json.encode(metadata)))

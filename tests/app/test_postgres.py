@@ -10,7 +10,8 @@ from diptych import NotCaughtUp, Token, Unavailable, View
 from diptych.read import ViewShape
 from diptych.stores.postgres import PostgresStore
 from diptych.stores.postgres.address import address_of
-from diptych.testing.view_store import LOG, OTHER_LOG, at, begin
+from diptych.testing.view_generations import LOG, OTHER_LOG, at
+from diptych.testing.view_store import begin
 from tests.app.shop import AllOrders, OrderCount, ShipOrder, order, shop
 from tests.conftest import RELEASES, new_store, programs_of
 from tests.faults.postgres_tools import kill, session

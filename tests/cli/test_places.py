@@ -10,6 +10,9 @@ LOOKING = [
     ["event-store", "replay", "order-1"],
     ["projection", "status"],
     ["check"],
+    ["projection", "rebuild", "OrderSummary"],
+    ["projection", "pause", "OrderSummary"],
+    ["projection", "resume", "OrderSummary"],
 ]
 
 

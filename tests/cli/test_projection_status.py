@@ -32,7 +32,7 @@ def test_a_view_that_stands_still_ends_with_1_and_why(diptych: Diptych, store: s
     failure = b'{"position":4,"reason":"no row","since":"2026-01-31T12:00:00+00:00"}'
     diptych("event-store", "append", "order-7", FACT, "--type", "OrderShipped")
     with closing(sqlite3.connect(folder / "shop.views.db")) as views:
-        views.execute("UPDATE diptych_view SET failure = ?", (failure,))
+        views.execute("UPDATE diptych_generation SET failure = ?", (failure,))
         views.commit()
     ran = diptych("projection", "status")
     assert ran.code == 1

@@ -9,11 +9,11 @@ import pytest
 from diptych import NotFound
 from diptych.demo import shop
 from diptych.demo.load import Tally, load
-from diptych.demo.progress import Silence
 from diptych.demo.queries import BestCustomers, GetOrder, OrdersOf, SalesByDay, TopProducts
 from diptych.demo.report import Report, plain
 from diptych.demo.run import Findings, catch_up, run
 from diptych.demo.sales_file import SAMPLE, Invoice, read_sales
+from diptych.progress import Silence
 
 SALES = read_sales(SAMPLE)
 

@@ -9,6 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from diptych.http import Gateway
 from diptych.http.problems import TITLES
+from diptych.stores import store_at
 from tests.app.shop import shop
 from tests.http.asking import ORDERS_OF, PLACE, check_problem, order_body, placed
 from tests.http.conftest import client_of, gateway_of
@@ -64,7 +65,9 @@ async def test_a_gateway_is_ready_when_its_views_are(client: AsyncClient) -> Non
     assert response.json() == {
         "ready": True,
         "reasons": [],
-        "views": {"OrderSummary": {"position": 1, "lag_events": 0, "lag_seconds": 0, "standing_still": False}},
+        "views": {
+            "OrderSummary": {"position": 1, "lag_events": 0, "lag_seconds": 0, "standing_still": False, "paused": False}
+        },
     }
 
 
@@ -99,6 +102,24 @@ async def test_a_view_that_lags_too_far_is_not_ready(sqlite_url: str) -> None:
     assert response.status_code == 503
     assert "OrderSummary is" in response.json()["reasons"][0]
     assert response.headers["retry-after"] == "1"
+
+
+async def test_a_paused_view_is_shown_and_not_ready_when_it_lags_too_far(sqlite_url: str) -> None:
+    gateway = Gateway(shop, sqlite_url, settings=gateway_of(shop, max_lag=timedelta(0))._settings)
+    async with client_of(gateway) as client, store_at(sqlite_url).views() as views:
+        await views.pause(shop.folds[0].shape, "2026-01-31T12:00:00+00:00")
+        response = await client.get("/readyz")
+        assert (response.status_code, response.json()["views"]["OrderSummary"]["paused"]) == (200, True)
+
+        token = (await placed(client)).headers["diptych-token"]
+        asked = await client.get(ORDERS_OF, params={"customer_id": "c"}, headers={"Diptych-After": token})
+        check_problem(asked, 503, "not-caught-up")
+        assert "it is paused since 2026-01-31T12:00:00+00:00" in asked.json()["detail"]
+
+        response = await client.get("/readyz")
+        assert response.status_code == 503
+        assert response.json()["reasons"][0].endswith("; it is paused since 2026-01-31T12:00:00+00:00")
+        assert 'projection_paused{view="OrderSummary"} 1.0' in (await client.get("/metrics")).text
 
 
 async def test_the_figures_are_open_metrics(client: AsyncClient) -> None:

@@ -148,9 +148,9 @@ async def test_a_page_costs_one_load_and_one_commit(new_store: NewStore) -> None
         loaded: list[set[Any]]
         committed: list[dict[Any, Any]]
 
-        async def load(self, shape: Any, keys: Collection[Any]) -> Any:
+        async def load(self, shape: Any, keys: Collection[Any], at: Any) -> Any:
             self.loaded.append(set(keys))
-            return await self._real.load(shape, keys)
+            return await self._real.load(shape, keys, at)
 
         async def commit(self, shape: Any, changes: Mapping[Any, Any], at: Any, upto: Any) -> Any:
             self.committed.append(dict(changes))
@@ -282,7 +282,7 @@ async def test_a_crash_at_any_statement_of_a_commit_leaves_rows_and_checkpoint_t
         await tell(log, Closed(key="a"), Added(key="b", amount=Decimal(3)))
         dying = SqliteViews(store.views_path, store._view_bells)
         page = await log.read(checkpoint.position, 10, ACCOUNTS.types)
-        loaded = await dying.load(SHAPE, ["a", "b"])
+        loaded = await dying.load(SHAPE, ["a", "b"], checkpoint)
         fold = fold_of(accounts)
         changes = fold.apply(fold.plan((await log.read_records(2)).events), loaded)
         writer = Dying(dying._writer)

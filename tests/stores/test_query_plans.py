@@ -84,6 +84,25 @@ NO_SPAN = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "binds", "wanted"),
+    [
+        ("live", ("v",), "SEARCH diptych_generation USING PRIMARY KEY (name=?)"),
+        ("advance", (1, b"", "v", 1, 0), "SEARCH diptych_generation USING PRIMARY KEY (name=? AND epoch=?)"),
+    ],
+)
+def test_what_each_page_and_each_query_asks_of_a_view_is_found_by_key(
+    name: str, binds: tuple[Any, ...], wanted: str
+) -> None:
+    connection = sqlite3.connect(":memory:")
+    for statement in load_script("diptych.stores.sqlite", "views_schema.sql"):
+        connection.execute(statement)
+    found = plan(connection, load_statements("diptych.stores.sqlite", "views.sql")[name], binds)
+    connection.close()
+    assert wanted in found
+    assert "SEARCH diptych_pause USING PRIMARY KEY (name=?)" in found
+
+
 class Sale(View, key="sale_id", index=("amount",)):
     sale_id: str
     amount: int

@@ -1,14 +1,15 @@
 """The SQLite store keeps every promise of a log and of a read store, also to processes that share nothing but files."""
 
 import asyncio
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
 
 import pytest
 
-from diptych.errors import Unavailable
+from diptych.errors import NotAStore, Unavailable
 from diptych.log import UNOBSERVED, EventLog, LogObserver
 from diptych.read import ViewStore
 from diptych.stores import Store
@@ -94,3 +95,16 @@ async def test_a_new_file_may_be_opened_by_many_at_once(tmp_path: Path, part: st
         with ThreadPoolExecutor(6) as pool:
             for opened in [pool.submit(asyncio.run, open_it()) for _ in range(6)]:
                 opened.result()
+
+
+async def test_a_views_file_of_an_older_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "shop.db")
+    async with store.views():
+        pass
+    with closing(sqlite3.connect(store.views_path)) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    with pytest.raises(
+        NotAStore, match=r"has format 1, .* reads format 2\. If it held views, delete it while nothing runs"
+    ):
+        async with store.views():
+            pass

@@ -15,11 +15,11 @@ from msgspec.json import encode
 
 from diptych.cli.options import Switch
 from diptych.cli.words import DONE, INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Stop
+from diptych.progress import Progress, progress_on
 from diptych.stores import without_password
 
 if TYPE_CHECKING:
     from diptych.demo.load import Tally
-    from diptych.demo.progress import Progress
     from diptych.demo.run import Findings
     from diptych.demo.sales_file import Invoice
 
@@ -54,8 +54,6 @@ def demo(
         The port to serve at. By default 8000, or another where that is in use.
     """
     check_time_zones()
-    from diptych.demo.progress import progress_on  # noqa: PLC0415 - `diptych --help` does without the demo
-
     with progress_on(sys.stderr) as progress:
         began = perf_counter()
         invoices = read(data, progress)
@@ -84,7 +82,7 @@ def check_time_zones() -> None:
         raise Stop("this system has no time zones, and the shop is in London; pip install tzdata", NO) from None
 
 
-def read(data: Path | None, progress: "Progress") -> "list[Invoice]":
+def read(data: Path | None, progress: Progress) -> "list[Invoice]":
     from diptych.demo.sales_file import SAMPLE, BadSalesFile, read_sales  # noqa: PLC0415
 
     if data is not None:
@@ -110,7 +108,7 @@ def again(data: Path | None, url: str) -> str:
     return shlex.join(words)
 
 
-def loaded(url: str, invoices: "list[Invoice]", progress: "Progress", reading: float, go_on: str) -> "Findings":
+def loaded(url: str, invoices: "list[Invoice]", progress: Progress, reading: float, go_on: str) -> "Findings":
     from diptych.demo.load import Tally  # noqa: PLC0415
     from diptych.demo.run import run  # noqa: PLC0415
 

@@ -50,11 +50,13 @@ What happened today, and how one order came to its state:
         --target shop:shop --store sqlite:///shop.db
 """
 
-PROJECTION_HELP = """See how the views stand.
+PROJECTION_HELP = """See how the views stand, fill one again, pause one and let it go on.
 
-Those of a shop:
+Those of a shop, and one of them again while it answers:
 
     diptych projection status --target shop:shop --store sqlite:///shop.db
+    diptych projection rebuild OrderSummary \\
+        --target shop:shop --store sqlite:///shop.db
 """
 
 app = App(
@@ -76,6 +78,9 @@ app.command(events)
 
 views = App(name="projection", help=PROJECTION_HELP)
 views.command(projection.status)
+views.command(projection.rebuild)
+views.command(projection.pause)
+views.command(projection.resume)
 app.command(views)
 app.command(installer(app), name="--install-completion")
 

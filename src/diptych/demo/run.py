@@ -12,12 +12,12 @@ import msgspec
 from diptych import App, NotCaughtUp, Token
 from diptych.demo import shop
 from diptych.demo.load import Tally, load
-from diptych.demo.progress import Progress, shown
 from diptych.demo.queries import BestCustomers, SalesByDay, TopProducts, Totals, ViewTotals
 from diptych.demo.reconcile import Books, differences
 from diptych.demo.report import Report, Timing, report_of
 from diptych.demo.sales_file import Invoice
 from diptych.demo.views import CustomerHistory, DailySales, ProductSales
+from diptych.progress import Progress, shown
 
 LOADING = "Commands"
 CATCHING_UP = "Views"
@@ -47,7 +47,7 @@ async def run(store: str, invoices: Sequence[Invoice], tally: Tally, progress: P
     """Loads the invoices into a store and looks at what became of them. `reading`: the seconds that the file took."""
     async with shop.open(store) as app:
         began = perf_counter()
-        async with shown(progress, LOADING, lambda: tally.invoices, len(invoices)):
+        async with shown(progress, LOADING, lambda: tally.invoices, lambda: len(invoices)):
             await load(app, invoices, tally)
         loaded = perf_counter()
         token = await catch_up(app, progress)

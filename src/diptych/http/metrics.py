@@ -68,6 +68,9 @@ class Metrics:
         self._standing_still = Gauge(
             "projection_standing_still", "1 for a view whose projection cannot go on.", ["view"], registry=registry
         )
+        self._paused = Gauge(
+            "projection_paused", "1 for a view whose projection is paused.", ["view"], registry=registry
+        )
         self.requests = Gauge("http_requests_in_flight", "Requests at work at this moment.", registry=registry)
         self._codes: set[str] = set()
         self._all = self._refused = 0
@@ -104,6 +107,7 @@ class Metrics:
             self._lag_events.labels(standing.view).set(standing.lag.events)
             self._lag_seconds.labels(standing.view).set(standing.lag.time.total_seconds())
             self._standing_still.labels(standing.view).set(0 if standing.failure is None else 1)
+            self._paused.labels(standing.view).set(0 if standing.paused is None else 1)
 
     def exposition(self) -> tuple[str, bytes]:
         """The content type, and everything in OpenMetrics."""

@@ -9,8 +9,19 @@ from diptych.read.fold import Fold, FoldRules, Poison
 from diptych.read.projection import Projection
 from diptych.read.projector import ProjectionSettings, Projector
 from diptych.read.queries import ASK_TIMEOUT, Answer, Lag, QueryHandler, QuerySide, Standing
+from diptych.read.rebuild import Rebuild, Stopped
 from diptych.read.shape import Key, ViewShape
-from diptych.read.store import Checkpoint, Failure, NeverFilled, Order, Selector, Snapshot, Superseded, ViewStore
+from diptych.read.store import (
+    Checkpoint,
+    Failure,
+    Generation,
+    NeverFilled,
+    Order,
+    Selector,
+    Snapshot,
+    Superseded,
+    ViewStore,
+)
 from diptych.read.views import Page, Rows, Selection, Views
 
 __all__ = [
@@ -22,6 +33,7 @@ __all__ = [
     "Filter",
     "Fold",
     "FoldRules",
+    "Generation",
     "Key",
     "Kind",
     "Lag",
@@ -34,12 +46,14 @@ __all__ = [
     "Projector",
     "QueryHandler",
     "QuerySide",
+    "Rebuild",
     "Rows",
     "Scale",
     "Selection",
     "Selector",
     "Snapshot",
     "Standing",
+    "Stopped",
     "Superseded",
     "ViewShape",
     "ViewStore",

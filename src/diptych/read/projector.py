@@ -25,7 +25,7 @@ IDLE = timedelta(seconds=1)
 """How long a projector waits for news before it looks again by itself."""
 
 STAND_BY = timedelta(milliseconds=100)
-"""How long a projector rests that found another one at work on its view."""
+"""How long a projector rests that found another one at work on its view, or its view paused."""
 
 RETRY_FIRST = timedelta(milliseconds=100)
 RETRY_STORE = timedelta(seconds=1)
@@ -41,6 +41,11 @@ class ProjectionSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 class Halted(Exception):
     """The projection stands still at an event; why is kept with its checkpoint."""
+
+    def __init__(self, view: str, position: int, reason: str) -> None:
+        super().__init__(f"projection {view} stands still at event {position}: {reason}")
+        self.position = position
+        self.reason = reason
 
 
 class Projector:
@@ -65,10 +70,11 @@ class Projector:
         while True:
             try:
                 checkpoint = await self.prepare()
-                while True:
+                while not checkpoint.paused:
                     checkpoint = await self.step(checkpoint)
                     wait = RETRY_FIRST
-            except Superseded:  # another projector is at work; this one stands by
+                await asyncio.sleep(STAND_BY.total_seconds())
+            except Superseded:  # another projector is at work, or another generation live; this one stands by
                 await asyncio.sleep(STAND_BY.total_seconds())
             except Exception as error:  # noqa: BLE001 - one broken projection must not take the others with it
                 log.warning("projection %s waits %s s: %s", self._shape.name, wait.total_seconds(), error)
@@ -110,7 +116,7 @@ class Projector:
 
     async def _apply(self, events: Events, checkpoint: Checkpoint, upto: Anchor) -> Checkpoint:
         steps = self._fold.plan(events)
-        rows = await self._views.load(self._shape, {key for _, _, _, key in steps}) if steps else {}
+        rows = await self._views.load(self._shape, {key for _, _, _, key in steps}, checkpoint) if steps else {}
         changes = self._fold.apply(steps, rows)
         return await self._views.commit(self._shape, changes, checkpoint, upto)
 
@@ -119,12 +125,12 @@ class Projector:
         if known is None or (known.position, known.reason) != (position, reason):
             failure = Failure(position, reason, datetime.now(UTC).isoformat(timespec="seconds"))
             await self._views.record_failure(self._shape, checkpoint, failure)
-        return Halted(f"projection {self._shape.name} stands still at event {position}: {reason}")
+        return Halted(self._shape.name, position, reason)
 
     async def _anchor(self, position: int) -> Anchor:
         anchor = await self._log.anchor(position)
         if anchor is None:
-            raise Halted(f"the log has no event {position} any more")
+            raise Halted(self._shape.name, position, "the log does not have it any more")
         return anchor
 
     async def _claim(self) -> Checkpoint:
@@ -141,11 +147,14 @@ class Projector:
 
     async def prepare(self) -> Checkpoint:
         """Makes the view ready and says where it stands. Raises Halted if the log holds other events."""
-        checkpoint = await self._claim()
+        return await self.judge(await self._claim())
+
+    async def judge(self, checkpoint: Checkpoint) -> Checkpoint:
+        """The checkpoint again, if the log holds what was applied there. Raises Halted, after the failure is kept."""
         if await self._log.anchor(checkpoint.position) != checkpoint.anchor:
             reason = (
                 "the log holds another event there than the view has applied: it was restored or has lost its end; "
-                "have it filled anew (on SQLite: delete the views' file)"
+                f"have it filled anew: diptych projection rebuild {self._shape.name}"
             )
             raise await self._halt(checkpoint, checkpoint.position, reason)
         return checkpoint

@@ -63,6 +63,11 @@ class Standing(NamedTuple):
     failure: str | None
     checkpoint: Checkpoint | None = None
 
+    @property
+    def paused(self) -> str | None:
+        """Since when an operator has paused it (UTC), None if nobody has."""
+        return None if self.checkpoint is None else self.checkpoint.paused
+
 
 class QueryHandler(NamedTuple):
     """How queries of one type are answered, and the type of the answer."""
@@ -221,10 +226,8 @@ class QuerySide:
 
     async def _wait(self, shape: ViewShape[Any], checkpoint: Checkpoint, wanted: int, deadline: float) -> None:
         left = deadline - _clock()
-        if checkpoint.failure is not None:
-            failed = checkpoint.failure
-            reason = f"it stands still at event {failed.position} since {failed.since}: {failed.reason}"
-            raise NotCaughtUp(shape.name, checkpoint.position, wanted, reason)
+        if (hindrance := checkpoint.hindrance) is not None:
+            raise NotCaughtUp(shape.name, checkpoint.position, wanted, hindrance)
         if left <= 0:
             raise NotCaughtUp(shape.name, checkpoint.position, wanted, "it is lagging; ask again, or allow more time")
         await self._store.reached(shape, wanted, timedelta(seconds=left))

@@ -25,12 +25,16 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Checkpoint(NamedTuple):
-    """Up to where a view has applied every event, and in which filling of it (`epoch`)."""
+    """Up to where a generation of a view, named by its epoch, has applied every event; `paused` says since when (UTC).
+
+    A view that is begun anew gets a higher epoch than any before.
+    """
 
     log_id: str
     anchor: Anchor
     epoch: int
     failure: Failure | None = None
+    paused: str | None = None
 
     @property
     def position(self) -> int:
@@ -42,9 +46,37 @@ class Checkpoint(NamedTuple):
         """Whether the view has applied what the log does not hold: its failure stands at an event it has applied."""
         return self.failure is not None and self.failure.position <= self.position
 
+    @property
+    def hindrance(self) -> str | None:
+        """What keeps the projection from going on, in words, if anything does."""
+        failed = self.failure
+        words = [f"it stands still at event {failed.position} since {failed.since}: {failed.reason}"] if failed else []
+        words += [f"it is paused since {self.paused}"] if self.paused else []
+        return "; ".join(words) or None
+
+
+class Generation(NamedTuple):
+    """One filling of a view: the live one answers, another one is filled beside it."""
+
+    fingerprint: str
+    live: bool
+    checkpoint: Checkpoint
+
+    def fits(self, shape: ViewShape[Any], log_id: str) -> bool:
+        """Whether it is of this shape, and filled from this log."""
+        return self.fingerprint == shape.fingerprint and self.checkpoint.log_id == log_id
+
+    def may_replace(self, live: "Generation | None") -> bool:
+        """Whether no answer becomes older when this one answers in the place of the live one.
+
+        What a live one holds of another log, or of events that the log has lost, is no answer to any token.
+        """
+        here, there = self.checkpoint, None if live is None else live.checkpoint
+        return there is None or there.log_id != here.log_id or there.astray or here.position >= there.position
+
 
 class Superseded(Exception):
-    """The checkpoint is not where this projector left it: another one is at work, or the view was begun anew."""
+    """A generation is not where its projector left it: others moved or replaced it, or the view is paused."""
 
 
 class NeverFilled(Unavailable):
@@ -74,7 +106,10 @@ class Snapshot(Protocol):
     """Reads under one snapshot, held read-only by the database. Raises Unavailable."""
 
     async def checkpoint(self, shape: ViewShape[Any]) -> Checkpoint:
-        """Where the view stands in this snapshot. Raises NeverFilled, and NotCaughtUp for one of another shape now."""
+        """Where the view's live generation stands in this snapshot; what is read of the view afterwards is read there.
+
+        Raises NeverFilled, and NotCaughtUp for one of another shape now.
+        """
         ...
 
     async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:
@@ -99,22 +134,45 @@ class Snapshot(Protocol):
 
 
 class ViewStore(Protocol):
-    """Keeps views. A view is written by its projector alone, and read through snapshots."""
+    """Keeps views. A view is written by its projectors alone, and read through snapshots.
+
+    A view has one live generation, which answers, and at most one beside it that is being filled to replace it.
+    """
 
     async def prepare(self, shape: ViewShape[Any], log_id: str) -> Checkpoint:
-        """Makes the view ready to be filled: creates it, or begins it anew if its shape or its log is another one."""
+        """Makes the view ready to be projected, and says where its live generation stands.
+
+        If that is of another shape or log, or there is none, the one beside it goes live if it fits, else an empty one.
+        """
         ...
 
-    async def load(self, shape: ViewShape[V], keys: Collection[Key]) -> dict[Key, V]:
-        """The rows that exist of these keys, as the projector last wrote them, in one call."""
+    async def begin(self, shape: ViewShape[Any], log_id: str, *, anew: bool = False) -> Checkpoint:
+        """A generation to fill beside the live one: the unfinished one if it fits; else, or if `anew`, an empty one."""
+        ...
+
+    async def switch(self, shape: ViewShape[Any], at: Checkpoint) -> bool:
+        """Makes the generation of `at` the live one, and drops the one before, in one transaction.
+
+        False, and nothing is changed, where `Generation.may_replace` says no. True if it is live already. Raises
+        Superseded if it is gone, or the view is paused.
+        """
+        ...
+
+    async def generations(self, shape: ViewShape[Any]) -> Sequence[Generation]:
+        """The generations that there are, also of other shapes, in order of their epochs."""
+        ...
+
+    async def load(self, shape: ViewShape[V], keys: Collection[Key], at: Checkpoint) -> dict[Key, V]:
+        """The rows that exist of these keys in the generation of `at`, in one call. Raises Superseded if it is gone."""
         ...
 
     async def commit(
         self, shape: ViewShape[V], changes: Mapping[Key, V | None], at: Checkpoint, upto: Anchor
     ) -> Checkpoint:
-        """Writes the changed rows (None deletes) and moves the checkpoint, in one transaction.
+        """Writes the changed rows (None deletes) and moves the generation's checkpoint, in one transaction.
 
-        Raises Superseded if the checkpoint is not at `at` any more, ValueError for a row that the store cannot hold.
+        Raises Superseded if it is not at `at` any more or the view is paused, ValueError for a row that the store
+        cannot hold.
         """
         ...
 
@@ -122,12 +180,20 @@ class ViewStore(Protocol):
         """Keeps why the projection stands still; the next commit forgets it."""
         ...
 
+    async def pause(self, shape: ViewShape[Any], since: str) -> str | None:
+        """Refuses every commit to the view from now on. Gives since when it was paused already, None if it was not."""
+        ...
+
+    async def resume(self, shape: ViewShape[Any]) -> str | None:
+        """Takes commits to the view again. Gives since when it was paused, None if it was not."""
+        ...
+
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
         """A snapshot to read under."""
         ...
 
     async def reached(self, shape: ViewShape[Any], position: int, timeout: timedelta) -> bool:
-        """Waits until the view's checkpoint may have reached the position, or the time is over; says which.
+        """Waits until the view's checkpoint may have reached the position, or cannot, or the time is over; says which.
 
         It may wake early: whoever needs to know looks at the checkpoint again.
         """

@@ -15,7 +15,7 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -24,12 +24,11 @@ from uuid import UUID
 
 import msgspec
 import pytest
-import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from diptych.errors import Malformed, NotCaughtUp, TooLarge
-from diptych.log import BEGINNING, Anchor
+from diptych.log import BEGINNING
 from diptych.messages import View
 from diptych.read import (
     Checkpoint,
@@ -52,12 +51,17 @@ from diptych.read import (
     prefix,
 )
 from diptych.stores import Store
+from diptych.testing.view_generations import (
+    LOG,
+    OTHER_LOG,
+    ViewGenerationsContract,
+    at,
+    loaded,
+    until_reached,
+)
 
 V = TypeVar("V", bound=View)
 
-LOG = "0123456789abcdef"
-OTHER_LOG = "fedcba9876543210"
-SOON = timedelta(seconds=10)
 ODD_ZONE = timezone(timedelta(hours=5, minutes=45))
 DATES = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
 
@@ -144,11 +148,6 @@ ITEM = ViewShape(Item)
 EVERYTHING = ViewShape(Everything)
 SEAT = ViewShape(Seat)
 LOOSE = ViewShape(Loose)
-
-
-def at(position: int) -> Anchor:
-    """The anchor of a position in a log where event ids tell their positions."""
-    return Anchor(position, position.to_bytes(16, "big"))
 
 
 def by_key(shape: ViewShape[V], rows: Iterable[V]) -> dict[Any, V | None]:
@@ -271,22 +270,15 @@ EXAMPLES = settings(
 )
 
 
-class ViewStoreContract:
+class ViewStoreContract(ViewGenerationsContract):
     """Subclass it with a fixture `store`."""
-
-    pytestmark = pytest.mark.asyncio
-
-    @pytest_asyncio.fixture
-    async def views(self, store: Store) -> AsyncGenerator[ViewStore]:
-        async with store.views() as views:
-            yield views
 
     # Checkpoints
 
     async def test_a_new_view_stands_before_the_first_event_and_is_empty(self, views: ViewStore) -> None:
         checkpoint = await views.prepare(ITEM, LOG)
         assert (checkpoint.log_id, checkpoint.anchor, checkpoint.failure) == (LOG, BEGINNING, None)
-        assert await views.load(ITEM, [1, 2]) == {}
+        assert await loaded(views, ITEM, [1, 2]) == {}
         assert await contents(views, ITEM) == []
         assert await views.prepare(ITEM, LOG) == checkpoint
 
@@ -304,7 +296,7 @@ class ViewStoreContract:
         async with views.snapshot() as snapshot:
             assert await snapshot.checkpoint(ITEM) == second
         assert await contents(views, ITEM) == [Item(id=2, group="b")]
-        assert await views.load(ITEM, [1, 2, 9]) == {2: Item(id=2, group="b")}
+        assert await loaded(views, ITEM, [1, 2, 9]) == {2: Item(id=2, group="b")}
 
     async def test_a_checkpoint_moves_without_rows(self, views: ViewStore) -> None:
         checkpoint = await begin(views, ITEM, [Item(id=1)])
@@ -390,7 +382,7 @@ class ViewStoreContract:
         new = await views.prepare(shape, OTHER_LOG if change == "log" else LOG)
         assert (new.anchor, new.failure) == (BEGINNING, None)
         assert new.epoch != old.epoch
-        assert await views.load(shape, [1]) == {}
+        assert await loaded(views, shape, [1]) == {}
         assert await contents(views, shape) == []
         row = shape.view(id=7)
         await views.commit(shape, {7: row}, new, at(1))
@@ -417,7 +409,7 @@ class ViewStoreContract:
             checkpoint = await begin(views, ITEM, [Item(id=1)])
         async with store.views() as views:
             assert await views.prepare(ITEM, LOG) == checkpoint
-            assert await views.load(ITEM, [1]) == {1: Item(id=1)}
+            assert await loaded(views, ITEM, [1]) == {1: Item(id=1)}
 
     # Snapshots
 
@@ -453,7 +445,7 @@ class ViewStoreContract:
         checkpoint = await begin(views, SEAT, rows)
         keys = [(row.day, row.row, row.seat) for row in rows]
         missing = [(days[0], "b", 1), (days[0], "a", 3), (date(2026, 1, 3), "a", 1)]
-        assert await views.load(SEAT, [*keys, *missing]) == dict(zip(keys, rows, strict=True))
+        assert await loaded(views, SEAT, [*keys, *missing]) == dict(zip(keys, rows, strict=True))
         async with views.snapshot() as snapshot:
             await snapshot.checkpoint(SEAT)
             assert await snapshot.get_many(SEAT, [*keys[3:5], *missing]) == dict(zip(keys[3:5], rows[3:5], strict=True))
@@ -465,8 +457,8 @@ class ViewStoreContract:
     async def test_any_number_of_keys_is_loaded_in_one_call(self, views: ViewStore, count: int) -> None:
         await begin(views, ITEM, [Item(id=number) for number in range(0, count, 2)])
         expected = {number: Item(id=number) for number in range(0, count, 2)}
-        assert await views.load(ITEM, list(range(count))) == expected
-        assert await views.load(ITEM, set(expected)) == expected
+        assert await loaded(views, ITEM, list(range(count))) == expected
+        assert await loaded(views, ITEM, set(expected)) == expected
         async with views.snapshot() as snapshot:
             await snapshot.checkpoint(ITEM)
             assert await snapshot.get_many(ITEM, list(range(count))) == expected
@@ -487,10 +479,10 @@ class ViewStoreContract:
     async def test_every_value_comes_back_as_it_was(self, views: ViewStore, rows: list[Everything]) -> None:
         await begin(views, EVERYTHING, rows)
         expected = by_key(EVERYTHING, rows)
-        loaded = await views.load(EVERYTHING, list(expected))
-        assert loaded == expected
+        found = await loaded(views, EVERYTHING, list(expected))
+        assert found == expected
         assert await contents(views, EVERYTHING) == in_order(rows, ["id"])
-        for row in loaded.values():
+        for row in found.values():
             assert row.at.utcoffset() is not None
             assert [type(value) for value in msgspec.structs.astuple(row)] == [
                 type(value)
@@ -517,7 +509,7 @@ class ViewStoreContract:
     async def test_a_value_at_the_edge_comes_back_too(self, views: ViewStore, value: dict[str, Any]) -> None:
         row = row_with(value)
         await begin(views, EVERYTHING, [row])
-        assert await views.load(EVERYTHING, [row.id]) == {row.id: row}
+        assert await loaded(views, EVERYTHING, [row.id]) == {row.id: row}
 
     @pytest.mark.parametrize("word", ["one", None])
     @pytest.mark.parametrize("anything", [None, 0, "x", {"a": [1, "x", None, 1.5]}], ids=str)
@@ -526,7 +518,7 @@ class ViewStoreContract:
     ) -> None:
         row = Loose(id="1", word_or_none=word, anything=anything)
         await begin(views, LOOSE, [row])
-        assert await views.load(LOOSE, ["1"]) == {"1": row}
+        assert await loaded(views, LOOSE, ["1"]) == {"1": row}
 
     @pytest.mark.parametrize(
         "value",
@@ -820,21 +812,14 @@ class ViewStoreContract:
 
         works = {"another opening": commit_elsewhere, "another thread": commit_in_thread}
         work = works[where]() if where in works else commit(views)
-        woken, committed = await asyncio.gather(self._until_reached(views, 2), work)
+        woken, committed = await asyncio.gather(until_reached(views, ITEM, 2), work)
         assert woken - committed < 1
         assert [row.id for row in await contents(views, ITEM)] == [1]
 
     async def test_a_failure_wakes_who_waits(self, views: ViewStore) -> None:
         checkpoint = await begin(views, ITEM)
-        waiting = asyncio.create_task(self._until_reached(views, 100))
+        waiting = asyncio.create_task(until_reached(views, ITEM, 100))
         await asyncio.sleep(0.05)
         await views.record_failure(ITEM, checkpoint, Failure(2, "poison", "2026-01-31T12:00:00+00:00"))
         failed = time.monotonic()
         assert await waiting - failed < 1
-
-    @staticmethod
-    async def _until_reached(views: ViewStore, position: int) -> float:
-        deadline = time.monotonic() + SOON.total_seconds()
-        while not await views.reached(ITEM, position, SOON):
-            assert time.monotonic() < deadline, "nobody woke it"
-        return time.monotonic()

@@ -1,5 +1,8 @@
 """`diptych projection`: how the views stand, and what can be done about it."""
 
+from diptych.cli.projection.pause import pause
+from diptych.cli.projection.rebuild import rebuild
+from diptych.cli.projection.resume import resume
 from diptych.cli.projection.status import status
 
-__all__ = ["status"]
+__all__ = ["pause", "rebuild", "resume", "status"]

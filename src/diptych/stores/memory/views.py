@@ -1,42 +1,22 @@
 """Views in memory: rows in dicts, copied on every commit so that a snapshot stays what it was."""
 
-import operator
+import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from decimal import Decimal
-from enum import Enum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from diptych.errors import Forbidden, NotCaughtUp, TooLarge
 from diptych.log import BEGINNING, Anchor, Bell
 from diptych.messages import View
-from diptych.read import (
-    Checkpoint,
-    Failure,
-    Filter,
-    Key,
-    Kind,
-    NeverFilled,
-    Order,
-    Selector,
-    Snapshot,
-    Superseded,
-    ViewShape,
-)
-from diptych.read.filters import Between, Compared, OneOf, Prefix
-from diptych.read.views import MAX_ROWS
+from diptych.read import Checkpoint, Failure, Generation, Key, Snapshot, Superseded, ViewShape
+from diptych.stores.memory.snapshot import HeldGeneration, MemorySnapshot
 
 V = TypeVar("V", bound=View)
 
 
-class HeldView(NamedTuple):
-    """One view as it stands: never changed, only replaced."""
-
-    fingerprint: str
-    checkpoint: Checkpoint
-    rows: Mapping[Key, Any]
+HeldView = Mapping[int, HeldGeneration]
+"""The generations of a view by epoch, in order of their epochs: never changed, only replaced."""
 
 
 class HeldViews:
@@ -45,6 +25,7 @@ class HeldViews:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.views: dict[str, HeldView] = {}
+        self.paused: dict[str, str] = {}
         self.bells: dict[str, Bell] = {}
 
 
@@ -54,22 +35,66 @@ class MemoryViews:
     def __init__(self, held: HeldViews) -> None:
         self._held = held
 
+    # Generations
+
     async def prepare(self, shape: ViewShape[Any], log_id: str) -> Checkpoint:
         with self._held.lock:
-            known = self._held.views.get(shape.name)
-            if known is not None and known.fingerprint == shape.fingerprint and known.checkpoint.log_id == log_id:
-                return known.checkpoint
-            epoch = 1 if known is None else known.checkpoint.epoch + 1
-            checkpoint = Checkpoint(log_id, BEGINNING, epoch)
-            self._held.views[shape.name] = HeldView(shape.fingerprint, checkpoint, {})
-            old = self._held.bells.pop(shape.name, None)
-        if old is not None:
-            old.ring(2**63)
-        return checkpoint
+            view = self._view(shape)
+            fitting = [one for one in view.values() if one.about.fits(shape, log_id)]
+            for one in fitting:
+                if one.about.live:
+                    return self._checkpoint(shape, one)
+            ready = fitting[0] if fitting else _empty(shape, log_id, view)
+            self._go_live(shape, ready)
+        self._wake_all(shape)
+        return self._checkpoint(shape, ready)
 
-    async def load(self, shape: ViewShape[V], keys: Collection[Key]) -> dict[Key, V]:
-        rows = self._view(shape).rows
-        return {key: rows[key] for key in keys if key in rows}
+    async def begin(self, shape: ViewShape[Any], log_id: str, *, anew: bool = False) -> Checkpoint:
+        with self._held.lock:
+            view = self._view(shape)
+            for one in view.values():
+                if one.about.fits(shape, log_id) and not one.about.live and not anew:
+                    return self._checkpoint(shape, one)
+            begun = _empty(shape, log_id, view)
+            live = {epoch: one for epoch, one in view.items() if one.about.live}
+            self._held.views[shape.name] = {**live, begun.about.checkpoint.epoch: begun}
+            return self._checkpoint(shape, begun)
+
+    async def switch(self, shape: ViewShape[Any], at: Checkpoint) -> bool:
+        with self._held.lock:
+            view = self._view(shape)
+            ready = view.get(at.epoch)
+            if ready is None or shape.name in self._held.paused:
+                raise Superseded(f"generation {at.epoch} of {shape.name} is {'paused' if ready else 'gone'}")
+            live = next((one.about for one in view.values() if one.about.live), None)
+            if ready.about.live or not ready.about.may_replace(live):
+                return ready.about.live
+            self._go_live(shape, ready)
+        self._wake_all(shape)
+        return True
+
+    async def generations(self, shape: ViewShape[Any]) -> Sequence[Generation]:
+        with self._held.lock:
+            return [one.about._replace(checkpoint=self._checkpoint(shape, one)) for one in self._view(shape).values()]
+
+    async def pause(self, shape: ViewShape[Any], since: str) -> str | None:
+        with self._held.lock:
+            before = self._held.paused.get(shape.name)
+            self._held.paused.setdefault(shape.name, since)
+        self._wake_all(shape)
+        return before
+
+    async def resume(self, shape: ViewShape[Any]) -> str | None:
+        with self._held.lock:
+            return self._held.paused.pop(shape.name, None)
+
+    # Writing
+
+    async def load(self, shape: ViewShape[V], keys: Collection[Key], at: Checkpoint) -> dict[Key, V]:
+        held = self._view(shape).get(at.epoch)
+        if held is None:
+            raise Superseded(f"generation {at.epoch} of {shape.name} is gone")
+        return {key: held.rows[key] for key in keys if key in held.rows}
 
     async def commit(
         self, shape: ViewShape[V], changes: Mapping[Key, V | None], at: Checkpoint, upto: Anchor
@@ -78,131 +103,78 @@ class MemoryViews:
             if row is not None:
                 shape.check(row)
         with self._held.lock:
-            view = self._held.views[shape.name]
-            now = view.checkpoint
-            if (now.position, now.epoch) != (at.position, at.epoch):
-                raise Superseded(f"the checkpoint of {shape.name} is not at {at.position} any more")
+            held = self._find(shape, at)
+            if held is None or shape.name in self._held.paused:
+                raise Superseded(f"generation {at.epoch} of {shape.name} is not at {at.position} any more, or paused")
             changed = {key: row for key, row in changes.items() if row is not None}
-            rows = {key: row for key, row in view.rows.items() if key not in changes} | changed
+            rows = (
+                {key: row for key, row in held.rows.items() if key not in changes} | changed if changes else held.rows
+            )
             checkpoint = Checkpoint(at.log_id, upto, at.epoch)
-            self._held.views[shape.name] = HeldView(view.fingerprint, checkpoint, rows if changes else view.rows)
-        self._bell(shape).ring(upto.position)
+            self._keep(shape, HeldGeneration(held.about._replace(checkpoint=checkpoint), rows))
+        if held.about.live:
+            self._bell(shape).ring(upto.position)
         return checkpoint
 
     async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
         with self._held.lock:
-            view = self._held.views[shape.name]
-            if (view.checkpoint.position, view.checkpoint.epoch) == (at.position, at.epoch):
-                self._held.views[shape.name] = view._replace(checkpoint=at._replace(failure=failure))
-        self._bell(shape).ring(at.position)
+            if (held := self._find(shape, at)) is not None:
+                failed = held.about.checkpoint._replace(failure=failure)
+                self._keep(shape, held._replace(about=held.about._replace(checkpoint=failed)))
+        self._wake_all(shape)
         return at._replace(failure=failure)
+
+    # Reading
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncGenerator[Snapshot]:
         with self._held.lock:
-            views = dict(self._held.views)
-        yield MemorySnapshot(views)
+            views = {name: _live(view) for name, view in self._held.views.items()}
+            paused = dict(self._held.paused)
+        yield MemorySnapshot({name: live for name, live in views.items() if live is not None}, paused)
 
     async def reached(self, shape: ViewShape[Any], position: int, timeout: timedelta) -> bool:
-        view = self._held.views.get(shape.name)
-        if view is not None and (view.checkpoint.position >= position or view.checkpoint.failure is not None):
-            return True
-        return await self._bell(shape).reached(position, min(timeout, timedelta(milliseconds=20)))
+        live = _live(self._view(shape))
+        if live is not None:
+            checkpoint = self._checkpoint(shape, live)
+            if checkpoint.position >= position or checkpoint.hindrance is not None:
+                return True
+        bell, patience = self._bell(shape), min(timeout, timedelta(milliseconds=20))
+        if bell.position < position:
+            return await bell.reached(position, patience)
+        await asyncio.sleep(patience.total_seconds())  # it was rung for a generation that was replaced
+        return False
 
     def _view(self, shape: ViewShape[Any]) -> HeldView:
-        return self._held.views[shape.name]
+        return self._held.views.get(shape.name, {})
+
+    def _checkpoint(self, shape: ViewShape[Any], held: HeldGeneration) -> Checkpoint:
+        return held.about.checkpoint._replace(paused=self._held.paused.get(shape.name))
+
+    def _find(self, shape: ViewShape[Any], at: Checkpoint) -> HeldGeneration | None:
+        """The generation of a checkpoint, if it is still there."""
+        held = self._view(shape).get(at.epoch)
+        return held if held is not None and held.about.checkpoint.position == at.position else None
+
+    def _keep(self, shape: ViewShape[Any], held: HeldGeneration) -> None:
+        self._held.views[shape.name] = {**self._view(shape), held.about.checkpoint.epoch: held}
+
+    def _go_live(self, shape: ViewShape[Any], held: HeldGeneration) -> None:
+        live = held._replace(about=held.about._replace(live=True))
+        self._held.views[shape.name] = {held.about.checkpoint.epoch: live}
 
     def _bell(self, shape: ViewShape[Any]) -> Bell:
         return self._held.bells.setdefault(shape.name, Bell())
 
-
-class MemorySnapshot:
-    """See `diptych.read.Snapshot`."""
-
-    def __init__(self, views: Mapping[str, HeldView]) -> None:
-        self._views = views
-
-    async def checkpoint(self, shape: ViewShape[Any]) -> Checkpoint:
-        view = self._views.get(shape.name)
-        if view is None:
-            raise NeverFilled(f"View {shape.name} was never filled; no projector has run.")
-        if view.fingerprint != shape.fingerprint:
-            position = view.checkpoint.position
-            raise NotCaughtUp(
-                shape.name, position, position, "another version of the code, with another shape of it, fills it"
-            )
-        return view.checkpoint
-
-    async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:
-        rows = self._views[shape.name].rows
-        return {key: rows[key] for key in keys if key in rows}
-
-    async def select(self, shape: ViewShape[V], selector: Selector) -> list[V]:
-        rows: list[V] = list(self._fitting(shape, selector))
-        for field, descending in reversed(selector.order):
-            rows.sort(key=lambda row: _sortable(getattr(row, field)), reverse=descending)
-        if selector.limit is None and len(rows) > MAX_ROWS:
-            raise TooLarge(f"More than {MAX_ROWS} rows of {shape.name} fit; use limit() or page().")
-        return rows if selector.limit is None else rows[: selector.limit]
-
-    async def count(self, shape: ViewShape[Any], selector: Selector) -> int:
-        return sum(1 for _ in self._fitting(shape, selector))
-
-    async def total(self, shape: ViewShape[Any], field: str, selector: Selector) -> Any:
-        zero: Any = {Kind.DECIMAL: Decimal(), Kind.REAL: 0.0}.get(shape.column(field).kind, 0)
-        values = [getattr(row, field) for row in self._fitting(shape, selector)]
-        return sum([value for value in values if value is not None], zero)
-
-    async def sql(self, statement: str, binds: Mapping[str, object]) -> list[dict[str, Any]]:
-        raise Forbidden("Views in memory have no SQL; use a store that has, such as sqlite:///")
-
-    def _fitting(self, shape: ViewShape[V], selector: Selector) -> Iterable[V]:
-        for row in self._views[shape.name].rows.values():
-            if all(_fits(filter, getattr(row, name)) for name, filter in selector.filters) and (
-                selector.after is None or _is_later(row, selector.order, selector.after)
-            ):
-                yield row
+    def _wake_all(self, shape: ViewShape[Any]) -> None:
+        if (old := self._held.bells.pop(shape.name, None)) is not None:
+            old.ring(2**63)
 
 
-_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "=": operator.eq,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+def _live(view: HeldView) -> HeldGeneration | None:
+    return next((one for one in view.values() if one.about.live), None)
 
 
-def _fits(filter: Filter, value: Any) -> bool:
-    value = _plain(value)
-    match filter:
-        case Compared("=", other):
-            return bool(value == _plain(other))
-        case _ if value is None:
-            return False
-        case Compared(sign, other):
-            return bool(_COMPARISONS[sign](value, _plain(other)))
-        case Between(low, high):
-            return bool(_plain(low) <= value <= _plain(high))
-        case OneOf(values):
-            return value in map(_plain, values)
-        case Prefix(text):
-            return bool(value.startswith(text))
-
-
-def _is_later(row: Any, order: Sequence[Order], values: Sequence[Any]) -> bool:
-    for (field, descending), value in zip(order, values, strict=True):
-        mine, other = _sortable(getattr(row, field)), _sortable(value)
-        if mine != other:
-            return bool(mine < other) if descending else bool(mine > other)
-    return False
-
-
-def _sortable(value: Any) -> Any:
-    """A value so that None comes first, as in SQL on SQLite."""
-    return (False,) if value is None else (True, _plain(value))
-
-
-def _plain(value: Any) -> Any:
-    """What an Enum's member stands for, by which it is compared."""
-    return value.value if isinstance(value, Enum) else value
+def _empty(shape: ViewShape[Any], log_id: str, view: HeldView) -> HeldGeneration:
+    checkpoint = Checkpoint(log_id, BEGINNING, max(view, default=0) + 1)
+    return HeldGeneration(Generation(shape.fingerprint, live=False, checkpoint=checkpoint), {})

@@ -125,7 +125,7 @@ def short(name: str) -> str:
 
 
 class RowTable(Generic[V]):
-    """One filling of a view: the table `name_epoch` in the schema of views, and the statements on it.
+    """One generation of a view: the table `name_epoch` in the schema of views, and the statements on it.
 
     `advance` is the statement that moves the checkpoint: rows are written in the same one, where it did.
     """
@@ -152,13 +152,12 @@ class RowTable(Generic[V]):
     # Tables
 
     def create(self) -> list[str]:
-        """The statements that make the table, its indexes, and the SQL view of the view's own name in lower case."""
+        """The statements that make the table and its indexes."""
         columns = [
             f"{quoted(column.name)} {sql_type(column)}{'' if column.optional else ' NOT NULL'}"
             for column in self.shape.columns
         ]
         keys = ", ".join(quoted(name) for name in self.shape.key)
-        shown = ", ".join(f"{quoted(name)} AS {quoted(name.lower())}" for name in self._names)
         return [
             f"CREATE TABLE {self.table} ({', '.join(columns)}, PRIMARY KEY ({keys}))",
             *[
@@ -166,6 +165,12 @@ class RowTable(Generic[V]):
                 f"({quoted(name)}{' NULLS FIRST' if self.shape.column(name).optional else ''}, {keys})"
                 for number, name in enumerate(self.shape.index)
             ],
+        ]
+
+    def show(self) -> list[str]:
+        """The statements that put the SQL view of the view's own name, in lower case, on the table."""
+        shown = ", ".join(f"{quoted(name)} AS {quoted(name.lower())}" for name in self._names)
+        return [
             f"DROP VIEW IF EXISTS {self._sql_view}",
             f"CREATE VIEW {self._sql_view} AS SELECT {shown} FROM {self.table}",  # noqa: S608 - names
         ]
@@ -252,7 +257,7 @@ class RowTable(Generic[V]):
                 f"deleted AS (DELETE FROM {self.table} AS row USING {_rows(keys, 'gone', first)} "  # noqa: S608 - names
                 f"WHERE {same} AND EXISTS (SELECT FROM moved))"
             )
-        return f"WITH {', '.join(parts)} SELECT count(*) FROM moved"  # noqa: S608 - names
+        return f"WITH {', '.join(parts)} SELECT (SELECT live FROM moved)"  # noqa: S608 - names
 
 
 def _rows(columns: Sequence[Column], name: str, first: int) -> str:

@@ -7,23 +7,20 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 import asyncpg
-import msgspec
 
-from diptych.errors import DiptychError, Forbidden, Malformed, NotCaughtUp, TooLarge, Unavailable
-from diptych.log import Anchor
+from diptych.errors import DiptychError, Forbidden, Malformed, TooLarge, Unavailable
 from diptych.messages import View
-from diptych.read import Checkpoint, Failure, Key, Kind, NeverFilled, Selector, ViewShape
+from diptych.read import Checkpoint, Key, Kind, NeverFilled, Selector, ViewShape
 from diptych.read.views import MAX_ROWS
 from diptych.stores.postgres import select
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.connection import DRIVER_ERRORS, Connection, Pool, translate
 from diptych.stores.postgres.free_sql import as_subquery
+from diptych.stores.postgres.generations import Tables, live_checkpoint
 from diptych.stores.postgres.rows import RowTable, quoted
 
 V = TypeVar("V", bound=View)
 T = TypeVar("T")
-
-Tables = Callable[[ViewShape[Any], int], RowTable[Any]]
 
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -57,7 +54,7 @@ class ViewReaders:
     async def snapshot(self) -> AsyncGenerator["PostgresSnapshot"]:
         """A snapshot, which is taken with the first read."""
         async with self._pool.held(lambda connection: connection.execute(BEGIN)) as connection:
-            snapshot = PostgresSnapshot(self._address, connection, self._sql["view"], self._tables)
+            snapshot = PostgresSnapshot(self._address, connection, self._sql["live"], self._tables)
             try:
                 yield snapshot
             finally:
@@ -90,7 +87,7 @@ class PostgresSnapshot:
         if row is None:
             where = self._address.shown
             raise NeverFilled(f"View {shape.name} was never filled in {where}; no projector has run there.")
-        checkpoint = as_checkpoint(row, shape)
+        checkpoint = live_checkpoint(row, shape)
         self._tables[shape] = self._make_table(shape, checkpoint.epoch)
         return checkpoint
 
@@ -155,17 +152,6 @@ class PostgresSnapshot:
             if self._over:
                 raise Unavailable("This query has ended, and its views are closed: await every read in its handler.")
             return await work(self._connection)
-
-
-def as_checkpoint(row: asyncpg.Record, shape: ViewShape[Any]) -> Checkpoint:
-    """Where a view stands. Raises NotCaughtUp for one of another shape."""
-    fingerprint, epoch, log_id, position, event_id, failure = row
-    if fingerprint != shape.fingerprint:
-        raise NotCaughtUp(
-            shape.name, position, position, "another version of the code, with another shape of it, fills it"
-        )
-    failed = None if failure is None else msgspec.json.decode(failure, type=Failure)
-    return Checkpoint(log_id, Anchor(position, event_id), epoch, failed)
 
 
 async def find_rows(connection: Connection, table: RowTable[V], keys: Sequence[Key]) -> dict[Key, V]:

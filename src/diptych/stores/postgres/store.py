@@ -44,7 +44,7 @@ class PostgresStore:
     async def views(self) -> AsyncGenerator[PostgresViews]:
         views = PostgresViews(self.address, self._view_bells)
         try:
-            await views.begin()
+            await views.open()
             yield views
         finally:
             await views.close()

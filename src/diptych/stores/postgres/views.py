@@ -1,25 +1,26 @@
 """Views on PostgreSQL, beside the log: typed columns, and a checkpoint in the statement that writes the rows."""
 
+import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
-import msgspec
 
 from diptych.errors import NotCaughtUp, Unavailable
-from diptych.log import BEGINNING, Anchor, Bell
+from diptych.log import Anchor, Bell
 from diptych.messages import View
-from diptych.read import Checkpoint, Failure, Key, Snapshot, Superseded, ViewShape
+from diptych.read import Checkpoint, Failure, Generation, Key, Snapshot, Superseded, ViewShape
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.connection import UNSYNCED, Connection, Pool, milliseconds
+from diptych.stores.postgres.generations import Generations, live_checkpoint, next_epoch
 from diptych.stores.postgres.listener import Listener
 from diptych.stores.postgres.rows import RowTable, short
 from diptych.stores.postgres.schema import check_schema
-from diptych.stores.postgres.snapshot import ViewReaders, as_checkpoint, find_rows
+from diptych.stores.postgres.snapshot import ViewReaders, find_rows
 
 V = TypeVar("V", bound=View)
 
@@ -30,11 +31,12 @@ READERS = 8
 """Snapshots that one opening may hold at a time; further queries wait for one of them."""
 
 LOCK_TIMEOUT = timedelta(seconds=5)
-"""How long a view that begins anew waits for its turn, and for SQL on its former filling."""
-
+"""How long a change of generations waits for its turn, and for SQL on the generation that answered before."""
 
 DROP_TIMEOUT = timedelta(milliseconds=100)
-"""How long a former filling waits for those who read it before it is left where it is."""
+"""How long the table of a generation that is gone waits for those who read it before it is left where it is."""
+
+T = TypeVar("T")
 
 
 class ViewBells:
@@ -44,11 +46,11 @@ class ViewBells:
         self._bells: dict[str, Bell] = {}
 
     def of(self, view: str) -> Bell:
-        """The bell of a view."""
+        """The bell of a view, rung for its live generation."""
         return self._bells.setdefault(view, Bell())
 
-    def begin_anew(self, view: str) -> None:
-        """A view that starts at position 0 again: those who wait look for themselves."""
+    def wake_all(self, view: str) -> None:
+        """Another generation is live, or none goes on: those who wait look for themselves."""
         if (old := self._bells.pop(view, None)) is not None:
             old.ring(2**63)
 
@@ -61,14 +63,13 @@ class PostgresViews:
         self._bells = bells
         self._sql = address.statements("views.sql")
         self._tables: dict[tuple[str, int], RowTable[Any]] = {}
-        self._epochs: dict[str, int] = {}  # the filling that was prepared here; a stale one is found out by the commit
         self._writers = Pool(address, "projector", WRITERS, UNSYNCED)
         readers = Pool(address, "query", READERS)
         self._reading = readers
         self._listener = Listener(address, self._writers, self._hear)
         self._readers = ViewReaders(address, readers, self._table)
 
-    async def begin(self) -> None:
+    async def open(self) -> None:
         """Looks whether the store is there and of this version. Raises Unavailable, NotAStore."""
         await self._writers.run(lambda connection: check_schema(connection, self._address))
 
@@ -78,66 +79,121 @@ class PostgresViews:
         await self._writers.close()
         await self._reading.close()
 
-    # Writing: from the projectors' loop
+    # Generations: from the projectors' loop, or an operator's
 
     async def prepare(self, shape: ViewShape[Any], log_id: str) -> Checkpoint:
-        async def work(connection: Connection) -> tuple[Checkpoint, int | None]:
-            if (checkpoint := await self._ready(connection, shape, log_id)) is not None:
-                return checkpoint, None
+        async def work(generations: Generations) -> Checkpoint | None:
+            """The checkpoint of a live generation that fits, or None where another one went live."""
+            found = await generations.all()
+            fitting = [generation for generation in found if generation.fits(shape, log_id)]
+            for generation in fitting:
+                if generation.live:
+                    return generation.checkpoint
+            ready = fitting[0].checkpoint if fitting else await generations.add(log_id, next_epoch(found))
+            await generations.go_live(ready.epoch)
+            return None
+
+        for found in await self.generations(shape):
+            if found.live and found.fits(shape, log_id):
+                return found.checkpoint
+        if (checkpoint := await self._in_turn(shape, work)) is not None:
+            return checkpoint
+        self._bells.wake_all(shape.name)
+        await self._drop(shape)
+        return await self.prepare(shape, log_id)
+
+    async def begin(self, shape: ViewShape[Any], log_id: str, *, anew: bool = False) -> Checkpoint:
+        async def work(generations: Generations) -> Checkpoint:
+            found = await generations.all()
+            unfinished = [generation for generation in found if not generation.live]
+            for generation in unfinished:
+                if generation.fits(shape, log_id) and not anew:
+                    return generation.checkpoint
+            begun = await generations.add(log_id, next_epoch(found))
+            for generation in unfinished:
+                await generations.remove(generation.checkpoint.epoch)
+            return begun
+
+        begun = await self._in_turn(shape, work)
+        await self._drop(shape)
+        return begun
+
+    async def switch(self, shape: ViewShape[Any], at: Checkpoint) -> bool:
+        async def work(generations: Generations) -> bool:
+            found = await generations.all()
+            ready = next((generation for generation in found if generation.checkpoint.epoch == at.epoch), None)
+            if ready is None or ready.checkpoint.paused:
+                raise Superseded(f"generation {at.epoch} of {shape.name} is {'paused' if ready else 'gone'}")
+            live = next((generation for generation in found if generation.live), None)
+            if ready.live or not ready.may_replace(live):
+                return ready.live
+            await generations.go_live(at.epoch)
+            return True
+
+        switched = await self._in_turn(shape, work)
+        self._bells.wake_all(shape.name)
+        await self._drop(shape)
+        return switched
+
+    async def generations(self, shape: ViewShape[Any]) -> Sequence[Generation]:
+        return await self._writers.run(lambda connection: self._of(connection, shape).all())
+
+    async def pause(self, shape: ViewShape[Any], since: str) -> str | None:
+        before = await self._in_turn(shape, lambda generations: generations.pause(since))
+        self._bells.wake_all(shape.name)
+        return before
+
+    async def resume(self, shape: ViewShape[Any]) -> str | None:
+        return await self._in_turn(shape, lambda generations: generations.resume())
+
+    async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
+        await self._in_turn(shape, lambda generations: generations.fail(at, failure))
+        self._bells.wake_all(shape.name)
+        return at._replace(failure=failure)
+
+    def _of(self, connection: Connection, shape: ViewShape[Any]) -> Generations:
+        return Generations(connection, self._sql, shape, self._table)
+
+    async def _in_turn(self, shape: ViewShape[Any], change: Callable[[Generations], Awaitable[T]]) -> T:
+        """The change in a transaction, alone among those who change the generations of the view."""
+
+        async def work(connection: Connection) -> T:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL lock_timeout = {milliseconds(LOCK_TIMEOUT)}")
-                await connection.fetchval(self._sql["take_turn"], shape.name)
-                if (checkpoint := await self._ready(connection, shape, log_id)) is not None:
-                    return checkpoint, None
-                return await self._begin(connection, shape, log_id)
+                generations = self._of(connection, shape)
+                await generations.take_turn()
+                return await change(generations)
 
-        checkpoint, former = await self._writers.run(work)
-        self._epochs[shape.fingerprint] = checkpoint.epoch
-        if checkpoint.position == 0 and former is not None:
-            self._bells.begin_anew(shape.name)
-            await self._drop(shape, former)
-        return checkpoint
+        return await self._writers.run(work)
 
-    async def _ready(self, connection: Connection, shape: ViewShape[Any], log_id: str) -> Checkpoint | None:
-        known = await connection.fetchrow(self._sql["view"], shape.name)
-        if known is None or known["fingerprint"] != shape.fingerprint or known["log_id"] != log_id:
-            return None
-        return as_checkpoint(known, shape)
-
-    async def _begin(self, connection: Connection, shape: ViewShape[Any], log_id: str) -> tuple[Checkpoint, int]:
-        known = await connection.fetchrow(self._sql["view"], shape.name)
-        former = 0 if known is None else int(known["epoch"])
-        for statement in self._table(shape, former + 1).create():
-            await connection.execute(statement)
-        await connection.execute(self._sql["begin_view"], shape.name, shape.fingerprint, former + 1, log_id)
-        return Checkpoint(log_id, BEGINNING, former + 1), former
-
-    async def _drop(self, shape: ViewShape[Any], last: int) -> None:
-        """Drops all former fillings. One that somebody still reads stays until the view begins anew the next time."""
+    async def _drop(self, shape: ViewShape[Any]) -> None:
+        """Drops the tables of generations that are gone. One that somebody still reads stays until the next time."""
         schema, prefix = self._address.views_schema, f"{short(shape.name)}_"
-        names = await self._writers.run(lambda connection: connection.fetch(self._sql["fillings"], schema, prefix))
+        names = await self._writers.run(lambda connection: connection.fetch(self._sql["tables"], schema, prefix))
         epochs = [name.removeprefix(prefix) for (name,) in names]
+        known = {generation.checkpoint.epoch for generation in await self.generations(shape)}
+        newest = max(known, default=0)  # one that others have just begun may not be known yet
 
         async def work(connection: Connection, epoch: int) -> None:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL lock_timeout = {milliseconds(DROP_TIMEOUT)}")
                 await connection.execute(self._table(shape, epoch).drop())
 
-        for epoch in [int(epoch) for epoch in epochs if epoch.isdigit() and int(epoch) <= last]:
-            with suppress(Unavailable):
-                await self._writers.run(partial(work, epoch=epoch))
+        for epoch in [int(epoch) for epoch in epochs if epoch.isdigit() and int(epoch) < newest]:
+            if epoch not in known:
+                with suppress(Unavailable):
+                    await self._writers.run(partial(work, epoch=epoch))
 
-    async def load(self, shape: ViewShape[V], keys: Collection[Key]) -> dict[Key, V]:
-        epoch = self._epochs.get(shape.fingerprint)
-        if epoch is None:
-            raise Superseded(f"view {shape.name} was not prepared here")
-        table: RowTable[V] = self._table(shape, epoch)
+    # Writing: from the projectors' loop
+
+    async def load(self, shape: ViewShape[V], keys: Collection[Key], at: Checkpoint) -> dict[Key, V]:
+        table: RowTable[V] = self._table(shape, at.epoch)
 
         async def work(connection: Connection) -> dict[Key, V]:
-            try:
-                return await find_rows(connection, table, list(keys))
-            except asyncpg.exceptions.UndefinedTableError:
-                raise Superseded(f"view {shape.name} was begun anew") from None
+            if await connection.fetchval(self._sql["exists"], shape.name, at.epoch):
+                with suppress(asyncpg.exceptions.UndefinedTableError):
+                    return await find_rows(connection, table, list(keys))
+            raise Superseded(f"generation {at.epoch} of {shape.name} is gone")
 
         return await self._writers.run(work)
 
@@ -150,24 +206,22 @@ class PostgresViews:
         sql, binds = table.commit(rows, gone)
         checkpoint = (upto.position, upto.event_id, shape.name, at.epoch, at.position)
 
-        async def work(connection: Connection) -> int:
+        async def work(connection: Connection) -> bool | None:
+            """Whether the generation is live, or None where its checkpoint did not move."""
             try:
-                return int(await connection.fetchval(sql, *checkpoint, *binds))
+                live: bool | None = await connection.fetchval(sql, *checkpoint, *binds)
             except (asyncpg.exceptions.DataError, asyncpg.exceptions.IntegrityConstraintViolationError) as error:
                 raise ValueError(f"the store cannot hold a row: {error}") from error
             except asyncpg.exceptions.UndefinedTableError:
-                return 0  # the view was begun anew, and this filling of it is gone
+                return None
+            return live
 
-        if await self._writers.run(work) != 1:
-            raise Superseded(f"the checkpoint of {shape.name} is not at {at.position} any more")
-        self._bells.of(shape.name).ring(upto.position)
+        live = await self._writers.run(work)
+        if live is None:
+            raise Superseded(f"generation {at.epoch} of {shape.name} is not at {at.position} any more, or paused")
+        if live:
+            self._bells.of(shape.name).ring(upto.position)
         return Checkpoint(at.log_id, upto, at.epoch)
-
-    async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
-        binds = (msgspec.json.encode(failure), shape.name, at.epoch, at.position)
-        await self._writers.run(lambda connection: connection.execute(self._sql["fail"], *binds))
-        self._bells.of(shape.name).ring(at.position)
-        return at._replace(failure=failure)
 
     # Reading: from the loop of the queries
 
@@ -186,22 +240,27 @@ class PostgresViews:
             left = timedelta(seconds=deadline - time.monotonic())
             if left <= timedelta(0):
                 return False
-            await bell.reached(position, min(left, poll))
+            if bell.position < position:
+                await bell.reached(position, min(left, poll))
+            else:  # it was rung for a generation that others have replaced
+                await asyncio.sleep(min(left, poll).total_seconds())
 
     async def _may_have_reached(self, shape: ViewShape[Any], position: int) -> bool:
-        row = await self._writers.run(lambda connection: connection.fetchrow(self._sql["view"], shape.name))
+        row = await self._writers.run(lambda connection: connection.fetchrow(self._sql["live"], shape.name))
         if row is None:
             return False
         with suppress(NotCaughtUp):
-            checkpoint = as_checkpoint(row, shape)
-            return checkpoint.position >= position or checkpoint.failure is not None
+            checkpoint = live_checkpoint(row, shape)
+            return checkpoint.position >= position or checkpoint.hindrance is not None
         return False
 
     def _hear(self, word: str) -> None:
         what, _, rest = word.partition(" ")
-        position, _, view = rest.partition(" ")
         if what == "view":
+            position, _, view = rest.partition(" ")
             self._bells.of(view).ring(int(position))
+        elif what == "wake":
+            self._bells.wake_all(rest)
 
     def _table(self, shape: ViewShape[V], epoch: int) -> RowTable[V]:
         table = self._tables.get((shape.fingerprint, epoch))

@@ -97,7 +97,7 @@ def _json_decoder(column: Column) -> Encode:
 
 
 class RowTable(Generic[V]):
-    """One filling of a view: the table `diptych_name_epoch`, and the statements on it."""
+    """One generation of a view: the table `diptych_name_epoch`, and the statements on it."""
 
     def __init__(self, shape: ViewShape[V], epoch: int) -> None:
         self.shape = shape
@@ -119,10 +119,11 @@ class RowTable(Generic[V]):
             f"ON CONFLICT ({keys}) DO {f'UPDATE SET {updates}' if updates else 'NOTHING'}"
         )
         self.delete = f"DELETE FROM {self.table} WHERE " + " AND ".join(f"{quoted(name)} = ?" for name in shape.key)  # noqa: S608 - names
+        self.drop = f"DROP TABLE IF EXISTS {self.table}"
         self._lookups = {size: self._lookup(size) for size in _CHUNKS}
 
     def create(self) -> list[str]:
-        """The statements that make the table, its indexes, and the SQL view of the view's own name."""
+        """The statements that make the table and its indexes."""
         columns = [
             f"{quoted(column.name)} {_TYPES.get(column.kind, 'TEXT')}{'' if column.optional else ' NOT NULL'}"
             for column in self.shape.columns
@@ -135,12 +136,14 @@ class RowTable(Generic[V]):
                 f"CREATE INDEX {quoted(f'{index}_{name}')} ON {self.table} ({quoted(name)}, {keys})"
                 for name in self.shape.index
             ],
-            f"CREATE VIEW {quoted(self.shape.name)} AS SELECT {self.columns} FROM {self.table}",  # noqa: S608 - names
         ]
 
-    def drop(self) -> list[str]:
-        """The statements that undo `create`."""
-        return [f"DROP VIEW IF EXISTS {quoted(self.shape.name)}", f"DROP TABLE IF EXISTS {self.table}"]
+    def show(self) -> list[str]:
+        """The statements that give the table to the SQL view of the view's own name."""
+        return [
+            f"DROP VIEW IF EXISTS {quoted(self.shape.name)}",
+            f"CREATE VIEW {quoted(self.shape.name)} AS SELECT {self.columns} FROM {self.table}",  # noqa: S608 - names
+        ]
 
     def encode(self, row: V) -> Sequence[Any]:
         """A row as bind values. Raises ValueError where the table cannot hold it."""

@@ -10,16 +10,13 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Self, TypeVar
 
-import msgspec
-
-from diptych.errors import DiptychError, Forbidden, Malformed, NotCaughtUp, TooLarge, Unavailable
-from diptych.log import Anchor
+from diptych.errors import DiptychError, Forbidden, Malformed, TooLarge, Unavailable
 from diptych.messages import View
-from diptych.read import Checkpoint, Failure, Key, Kind, NeverFilled, Selector, ViewShape
+from diptych.read import Checkpoint, Key, Kind, NeverFilled, Selector, ViewShape
 from diptych.read.views import MAX_ROWS
-from diptych.stores.sql import load_statements
 from diptych.stores.sqlite import select
 from diptych.stores.sqlite.connection import DISPOSABLE, Explained, open_reader, translate
+from diptych.stores.sqlite.generations import live_checkpoint
 from diptych.stores.sqlite.reader import INLINE_TICKS, UNBOUNDED, Budget, on_a_thread, raise_unless_interrupted
 from diptych.stores.sqlite.rows import RowTable, unscaled
 
@@ -35,7 +32,6 @@ SHARED_SECONDS = 0.001
 Only what another process has written since then can be missing in it.
 """
 
-_SQL = load_statements("diptych.stores.sqlite", "views.sql")
 _WIDE = Context(prec=64)
 
 _WRONG_SQL = {
@@ -225,7 +221,7 @@ class SqliteSnapshot:
         standings = self._connection.standings
         if (known := standings.get(shape)) is not None:
             return known[0]
-        checkpoint = await self._connection.run(lambda handle: read_checkpoint(handle, shape))
+        checkpoint = await self._connection.run(lambda handle: live_checkpoint(handle, shape))
         if checkpoint is None:
             raise NeverFilled(
                 f"View {shape.name} was never filled in {self._readers.path}; no projector has run there."
@@ -289,20 +285,6 @@ class SqliteSnapshot:
         if self._held is None:
             raise Unavailable("This query has ended, and its views are closed: await every read in its handler.")
         return self._held
-
-
-def read_checkpoint(handle: sqlite3.Connection, shape: ViewShape[Any]) -> Checkpoint | None:
-    """Where a view stands, or None for one that was never made. Raises NotCaughtUp for one of another shape."""
-    row = handle.execute(_SQL["view"], (shape.name,)).fetchone()
-    if row is None:
-        return None
-    fingerprint, epoch, log_id, position, event_id, failure = row
-    if fingerprint != shape.fingerprint:
-        raise NotCaughtUp(
-            shape.name, position, position, "another version of the code, with another shape of it, fills it"
-        )
-    failed = None if failure is None else msgspec.json.decode(failure, type=Failure)
-    return Checkpoint(log_id, Anchor(position, event_id), epoch, failed)
 
 
 def find_rows(handle: sqlite3.Connection, table: RowTable[V], keys: Sequence[Key]) -> dict[Key, V]:

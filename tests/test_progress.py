@@ -3,7 +3,7 @@
 import asyncio
 import io
 
-from diptych.demo.progress import Bar, Lines, Silence, line, progress_on, shown
+from diptych.progress import Bar, Lines, Silence, line, progress_on, shown
 
 
 class Clock:
@@ -15,10 +15,19 @@ class Clock:
 
 
 def test_a_line_tells_share_rate_and_time_left() -> None:
-    assert line("Commands", 250, 1000, 0.5) == "Commands: 250 of 1,000 (25%), 500/s, 2 s left"
-    assert line("Commands", 1000, 1000, 2.0) == "Commands: 1,000 of 1,000 (100%), 500/s"
-    assert line("Commands", 0, 1000, 2.0) == "Commands: 0 of 1,000 (0%)"
-    assert line("Commands", 0, 0, 0.0) == "Commands: 0 of 0 (100%)"
+    assert line("Commands", 250, 1000, 250, 0.5) == "Commands: 250 of 1,000 (25%), 500/s, 2 s left"
+    assert line("Commands", 1000, 1000, 1000, 2.0) == "Commands: 1,000 of 1,000 (100%), 500/s"
+    assert line("Commands", 0, 1000, 0, 2.0) == "Commands: 0 of 1,000 (0%)"
+    assert line("Commands", 0, 0, 0, 0.0) == "Commands: 0 of 0 (100%)"
+
+
+def test_what_was_done_before_counts_for_the_share_and_not_for_the_rate() -> None:
+    out, clock = io.StringIO(), Clock()
+    with Lines(out, clock) as lines:
+        lines.show("Events", 500, 1000)
+        clock.now += 2
+        lines.show("Events", 600, 1000)
+    assert out.getvalue() == "Events: 600 of 1,000 (60%), 50/s, 8 s left\n"
 
 
 def test_lines_come_every_two_seconds_and_at_the_end_of_a_stage() -> None:
@@ -61,7 +70,7 @@ async def test_a_stage_is_shown_while_it_runs_and_at_its_end() -> None:
             self.seen.append(done)
 
     progress, done = Watched(), 0
-    async with shown(progress, "Commands", lambda: done, 2):
+    async with shown(progress, "Commands", lambda: done, lambda: 2):
         await asyncio.sleep(0.15)
         done = 1
         await asyncio.sleep(0.15)

@@ -1,6 +1,6 @@
-"""How far a run has come, shown to whoever waits: a bar on a terminal, a plain line now and then elsewhere.
+"""How far long work has come, shown to whoever waits: a bar on a terminal, a plain line now and then elsewhere.
 
-All of it goes to stderr; stdout is the report's. `rich` is imported only where a bar is drawn.
+All of it goes to stderr; stdout is for what the work gives. `rich` is imported only where a bar is drawn.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class Progress(Protocol):
         ...
 
     def show(self, stage: str, done: int, total: int) -> None:
-        """Shows how much of a stage is done. The first call of a stage starts its clock."""
+        """Shows how much of a stage is done. The first call of a stage starts its clock, and says where it begins."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -58,6 +58,7 @@ class Lines(Silence):
         self._clock = clock
         self._stage = ""
         self._began = self._said = 0.0
+        self._first = 0
         self._finished = False
 
     def note(self, text: str) -> None:
@@ -67,21 +68,21 @@ class Lines(Silence):
     def show(self, stage: str, done: int, total: int) -> None:
         now = self._clock()
         if stage != self._stage:
-            self._stage, self._began, self._said, self._finished = stage, now, now, False
+            self._stage, self._first, self._began, self._said, self._finished = stage, done, now, now, False
         due = now - self._said >= LINE_EVERY.total_seconds()
         if (due or done >= total) and not self._finished:
             self._said, self._finished = now, done >= total
-            self.note(line(stage, done, total, now - self._began))
+            self.note(line(stage, done, total, done - self._first, now - self._began))
 
 
-def line(stage: str, done: int, total: int, seconds: float) -> str:
-    """A stage in words, with its rate and, unless it is finished, the time left."""
+def line(stage: str, done: int, total: int, lately: int, seconds: float) -> str:
+    """A stage in words, with its rate and, unless it is finished, the time left; both from what was done lately."""
     share = done / total if total else 1.0
     words = f"{stage}: {done:,} of {total:,} ({share:.0%})"
-    if done and seconds > 0:
-        words += f", {done / seconds:,.0f}/s"
+    if lately and seconds > 0:
+        words += f", {lately / seconds:,.0f}/s"
         if done < total:
-            words += f", {(total - done) * seconds / done:.0f} s left"
+            words += f", {(total - done) * seconds / lately:.0f} s left"
     return words
 
 
@@ -102,7 +103,7 @@ class Bar(Silence):
             console=Console(stderr=True),
             auto_refresh=False,
         )
-        self._stages: dict[str, tuple[TaskID, float]] = {}
+        self._stages: dict[str, tuple[TaskID, int, float]] = {}
 
     def note(self, text: str) -> None:
         self._bars.console.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
@@ -110,9 +111,9 @@ class Bar(Silence):
     def show(self, stage: str, done: int, total: int) -> None:
         now = monotonic()
         if stage not in self._stages:
-            self._stages[stage] = self._bars.add_task(stage, total=total, rate=""), now
-        task, began = self._stages[stage]
-        rate = f"{done / (now - began):,.0f}/s" if done and now > began else ""
+            self._stages[stage] = self._bars.add_task(stage, total=total, completed=done, rate=""), done, now
+        task, first, began = self._stages[stage]
+        rate = f"{(done - first) / (now - began):,.0f}/s" if done > first and now > began else ""
         self._bars.update(task, completed=done, total=total, rate=rate, refresh=True)
 
     def __enter__(self) -> Self:
@@ -129,18 +130,20 @@ def progress_on(out: TextIO) -> Progress:
 
 
 @asynccontextmanager
-async def shown(progress: Progress, stage: str, done: Callable[[], int], total: int) -> AsyncGenerator[None]:
-    """Shows a stage's progress while the body runs, and its end after it."""
+async def shown(
+    progress: Progress, stage: str, done: Callable[[], int], total: Callable[[], int]
+) -> AsyncGenerator[None]:
+    """Shows a stage's progress while the body runs, and its end after it. The total may grow meanwhile."""
 
     async def ticking() -> None:
         while True:
-            progress.show(stage, done(), total)
+            progress.show(stage, done(), total())
             await asyncio.sleep(TICK.total_seconds())
 
     ticker = asyncio.create_task(ticking())
     try:
         yield
-        progress.show(stage, done(), total)
+        progress.show(stage, done(), total())
     finally:
         ticker.cancel()
         await asyncio.wait((ticker,))

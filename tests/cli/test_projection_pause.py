@@ -1,0 +1,73 @@
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from diptych import NotCaughtUp
+from tests.app.shop import OrderCount, order, shop
+from tests.cli.running import Diptych
+
+
+def test_a_paused_view_stays_as_it_is_until_it_is_resumed(diptych: Diptych, store: str) -> None:
+    paused = diptych("projection", "pause", "OrderSummary")
+    assert (paused.code, paused.err) == (0, "")
+    assert paused.out == "OrderSummary is paused. Go on with: diptych projection resume OrderSummary\n"
+
+    async def ask_in_vain() -> None:
+        async with shop.open(store) as app:
+            receipt = await app.execute(order("3"))
+            with pytest.raises(NotCaughtUp, match="it is paused since 20"):
+                await app.ask(OrderCount(), after=receipt.token)
+            assert await app.ask(OrderCount()) == 2
+
+    asyncio.run(ask_in_vain())
+    looked = diptych("projection", "status")
+    assert looked.code == 0
+    assert looked.out.splitlines()[1].split()[:5] == ["OrderSummary", "paused", "3", "4", "1"]
+    assert looked.out.endswith(":\n  diptych projection resume OrderSummary\n")
+
+    assert diptych("projection", "resume", "OrderSummary").out.startswith(
+        "OrderSummary goes on; it was paused since 20"
+    )
+
+    async def ask() -> int:
+        async with shop.open(store) as app:
+            return await app.ask(OrderCount(), after=await app.token())
+
+    assert asyncio.run(ask()) == 3
+
+
+def test_pausing_and_resuming_twice_is_done_and_said(diptych: Diptych, store: str) -> None:
+    diptych("projection", "pause", "OrderSummary")
+    again = diptych("projection", "pause", "OrderSummary")
+    assert again.code == 0
+    assert again.out.startswith("OrderSummary is paused already, since 20")
+
+    diptych("projection", "resume", "OrderSummary")
+    again = diptych("projection", "resume", "OrderSummary")
+    assert (again.code, again.out) == (0, "OrderSummary is not paused.\n")
+
+
+def test_as_json_they_say_since_when(diptych: Diptych, store: str) -> None:
+    def run(verb: str) -> dict[str, str]:
+        [line] = diptych("projection", verb, "OrderSummary", "--json").lines()
+        assert isinstance(line, dict)
+        return line
+
+    first = run("pause")
+    since = first["paused_since"]
+    assert datetime.now(UTC) - datetime.fromisoformat(since) < timedelta(minutes=1)
+    assert first == {"view": "OrderSummary", "paused_since": since, "was_paused": False}
+    assert run("pause") == {"view": "OrderSummary", "paused_since": since, "was_paused": True}
+    [[row]] = diptych("projection", "status", "--json").lines()
+    assert (row["state"], row["paused_since"]) == ("paused", since)
+    assert run("resume") == {"view": "OrderSummary", "paused_since": since}
+    assert run("resume") == {"view": "OrderSummary", "paused_since": None}
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_an_unknown_view_ends_with_2_and_the_nearest_one(diptych: Diptych, store: str, verb: str) -> None:
+    ran = diptych("projection", verb, "OrderSumary")
+
+    assert (ran.code, ran.out) == (2, "")
+    assert "context 'shop' has no view 'OrderSumary'; did you mean 'OrderSummary'?" in ran.err
