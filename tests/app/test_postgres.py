@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -131,3 +132,16 @@ async def test_a_reader_whose_filling_is_dropped_under_it_is_told_to_ask_again(p
             await store.prepare(ITEM, OTHER_LOG)
             with pytest.raises(Unavailable, match="ask again"):
                 await late.get_many(ITEM, [1])
+
+
+async def test_views_that_are_forgotten_are_filled_anew(postgres_url: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "postgres.md").read_text("utf-8")
+    forget = address_of(postgres_url).placed("DELETE FROM diptych.view;")
+    assert "```sql\nDELETE FROM diptych.view;\n```" in page
+    for number in range(3):
+        async with shop.open(postgres_url) as app:
+            receipt = await app.execute(order(f"{number}"))
+            assert await app.ask(OrderCount(), after=receipt.token) == number + 1
+            await check_whole(app)
+        async with session(postgres_url) as connection:
+            await connection.execute(forget)

@@ -105,8 +105,7 @@ class PostgresViews:
         return as_checkpoint(known, shape)
 
     async def _begin(self, connection: Connection, shape: ViewShape[Any], log_id: str) -> tuple[Checkpoint, int]:
-        known = await connection.fetchrow(self._sql["view"], shape.name)
-        former = 0 if known is None else int(known["epoch"])
+        former = max(await self._fillings(connection, shape), default=0)
         for statement in self._table(shape, former + 1).create():
             await connection.execute(statement)
         await connection.execute(self._sql["begin_view"], shape.name, shape.fingerprint, former + 1, log_id)
@@ -114,18 +113,22 @@ class PostgresViews:
 
     async def _drop(self, shape: ViewShape[Any], last: int) -> None:
         """Drops all former fillings. One that somebody still reads stays until the view begins anew the next time."""
-        schema, prefix = self._address.views_schema, f"{short(shape.name)}_"
-        names = await self._writers.run(lambda connection: connection.fetch(self._sql["fillings"], schema, prefix))
-        epochs = [name.removeprefix(prefix) for (name,) in names]
+        epochs = await self._writers.run(lambda connection: self._fillings(connection, shape))
 
         async def work(connection: Connection, epoch: int) -> None:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL lock_timeout = {milliseconds(DROP_TIMEOUT)}")
                 await connection.execute(self._table(shape, epoch).drop())
 
-        for epoch in [int(epoch) for epoch in epochs if epoch.isdigit() and int(epoch) <= last]:
+        for epoch in [epoch for epoch in epochs if epoch <= last]:
             with suppress(Unavailable):
                 await self._writers.run(partial(work, epoch=epoch))
+
+    async def _fillings(self, connection: Connection, shape: ViewShape[Any]) -> list[int]:
+        """The fillings whose tables are there, also of a view that was forgotten."""
+        prefix = f"{short(shape.name)}_"
+        names = await connection.fetch(self._sql["fillings"], self._address.views_schema, prefix)
+        return [int(epoch) for (name,) in names if (epoch := name.removeprefix(prefix)).isdigit()]
 
     async def load(self, shape: ViewShape[V], keys: Collection[Key]) -> dict[Key, V]:
         epoch = self._epochs.get(shape.fingerprint)
