@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,13 +11,12 @@ from diptych import NotCaughtUp, Token, Unavailable, View
 from diptych.read import ViewShape
 from diptych.stores.postgres import PostgresStore
 from diptych.stores.postgres.address import address_of
-from diptych.testing.view_generations import LOG, OTHER_LOG, at
-from diptych.testing.view_store import begin
 from tests.app.shop import AllOrders, OrderCount, ShipOrder, order, shop
 from tests.conftest import RELEASES, new_store, programs_of
 from tests.faults.postgres_tools import kill, session
 from tests.faults.tools import check_whole
 from tests.postgres import Server, running
+from tests.views import LOG, OTHER_LOG, at, begin
 
 
 class Item(View, key="id"):
@@ -116,12 +116,12 @@ async def test_a_view_begins_anew_while_its_former_filling_is_read_and_drops_it_
             assert checkpoint.position == 0
             await store.commit(ITEM, {2: Item(id=2)}, checkpoint, at(1))
             assert len(await held.get_many(ITEM, [1])) == 1
-            assert await fillings() == ["Item_2", "Item_3"]
+            assert await fillings() == ["Item_1", "Item_2"]
         async with store.snapshot() as snapshot:
             await snapshot.checkpoint(ITEM)
             assert await snapshot.sql("SELECT * FROM item", {}) == [{"id": 2}]
-        assert (await store.prepare(ITEM, LOG)).epoch == 4
-        assert await fillings() == ["Item_4"]
+        assert (await store.prepare(ITEM, LOG)).epoch == 3
+        assert await fillings() == ["Item_3"]
 
 
 async def test_a_reader_whose_filling_is_dropped_under_it_is_told_to_ask_again(postgres_url: str) -> None:
@@ -132,3 +132,16 @@ async def test_a_reader_whose_filling_is_dropped_under_it_is_told_to_ask_again(p
             await store.prepare(ITEM, OTHER_LOG)
             with pytest.raises(Unavailable, match="ask again"):
                 await late.get_many(ITEM, [1])
+
+
+async def test_views_that_are_forgotten_are_filled_anew(postgres_url: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "postgres.md").read_text("utf-8")
+    forget = address_of(postgres_url).placed("DELETE FROM diptych.generation;")
+    assert "```sql\nDELETE FROM diptych.generation;\n```" in page
+    for number in range(3):
+        async with shop.open(postgres_url) as app:
+            receipt = await app.execute(order(f"{number}"))
+            assert await app.ask(OrderCount(), after=receipt.token) == number + 1
+            await check_whole(app)
+        async with session(postgres_url) as connection:
+            await connection.execute(forget)

@@ -12,9 +12,10 @@ import pytest
 from diptych import OutcomeUnknown, Unavailable
 from diptych.log import Outcome, StreamAt
 from diptych.stores.postgres import PostgresStore, connection, listener, writer
+from diptych.stores.postgres import log as log_module
 from diptych.stores.postgres.log import PostgresLog
 from tests.conftest import RELEASES, new_store, programs_of
-from tests.faults.postgres_tools import Proxy, check_tables, kill, opened
+from tests.faults.postgres_tools import Proxy, append_in, check_tables, kill, opened, session
 from tests.faults.tools import new_append, until
 from tests.postgres import Server, running
 
@@ -206,3 +207,22 @@ async def test_a_store_that_cannot_be_reached_says_where_and_without_the_passwor
             pass
     assert "postgresql://ann:***@127.0.0.1:1/shop" in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+async def test_an_append_that_the_store_does_not_take_harms_no_other_also_when_the_lock_is_kept_then(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "LOCK_TIMEOUT", timedelta(milliseconds=50))
+    async with opened(postgres_url) as log, session(postgres_url) as holder:
+        transaction = holder.transaction()
+        await transaction.start()
+        await append_in(holder, postgres_url, new_append("held-1"))
+        good = new_append("a-1")
+        bad = good._replace(command_id="bad", events=[good.events[0]._replace(schema=2**70)])
+        answers = await asyncio.gather(log.append(good), log.append(bad), return_exceptions=True)
+        assert [type(answer) for answer in answers] == [Unavailable, Unavailable]
+        assert "locked" in str(answers[0])
+        assert "does not take this append" in str(answers[1])
+        await transaction.rollback()
+        assert (await log.append(good)).position == 1
+    await check_tables(postgres_url)

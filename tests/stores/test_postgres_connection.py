@@ -179,3 +179,12 @@ async def test_closing_ends_every_session(postgres_url: str) -> None:
         await log.wait_past(1, timedelta(milliseconds=50))
     for purpose in ("writer", "reader", "listener"):
         assert await kill(postgres_url, purpose) == 0
+
+
+async def test_closing_ends_at_any_moment_of_a_listeners_beginning(postgres_url: str) -> None:
+    for number in range(60):
+        async with asyncio.timeout(5), opened(postgres_url) as log:
+            waiting = asyncio.create_task(log.wait_past(0, timedelta(seconds=10)))
+            await asyncio.sleep(number / 4000)
+            waiting.cancel()
+    assert await kill(postgres_url, "listener") == 0

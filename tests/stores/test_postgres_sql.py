@@ -10,7 +10,7 @@ import pytest
 from diptych import Forbidden, Malformed, Scale, TooLarge, View
 from diptych.read import Snapshot, ViewShape
 from diptych.stores.postgres import PostgresStore
-from diptych.testing.view_generations import LOG, at
+from tests.views import LOG, at
 
 
 class Sale(View, key="sale_id"):

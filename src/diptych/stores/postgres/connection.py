@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
@@ -185,7 +185,8 @@ class Pool:
             return
         seconds = ACQUIRE_TIMEOUT.total_seconds()
         try:
-            await asyncio.wait_for(self._places.acquire(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._places.acquire()
         except TimeoutError:
             where = self._address.shown
             raise Unavailable(f"All {self._size} connections to {where} have been busy for {seconds:g} s.") from None
@@ -227,6 +228,8 @@ class Pool:
 async def close(connection: Connection) -> None:
     """Closes a connection, politely if the server answers."""
     try:
-        await connection.close(timeout=CONNECT_TIMEOUT.total_seconds())
-    except DRIVER_ERRORS:
-        connection.terminate()
+        with suppress(*DRIVER_ERRORS):
+            await connection.close(timeout=CONNECT_TIMEOUT.total_seconds())
+    finally:
+        if not connection.is_closed():
+            connection.terminate()

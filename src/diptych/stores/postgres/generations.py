@@ -3,8 +3,8 @@
 Every function works on a connection, inside the transaction of whoever calls it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -13,7 +13,7 @@ from diptych.errors import NotCaughtUp
 from diptych.log import Anchor
 from diptych.read import Checkpoint, Failure, Generation, ViewShape
 from diptych.stores.postgres.connection import Connection
-from diptych.stores.postgres.rows import RowTable
+from diptych.stores.postgres.rows import RowTable, short
 
 Tables = Callable[[ViewShape[Any], int], RowTable[Any]]
 
@@ -29,14 +29,22 @@ def live_checkpoint(row: asyncpg.Record, shape: ViewShape[Any]) -> Checkpoint:
     return generation.checkpoint
 
 
+class Place(NamedTuple):
+    """What all views of a store share: the schema of their tables, the statements about them, what names a table."""
+
+    schema: str
+    sql: Mapping[str, str]
+    tables: Tables
+
+
 class Generations:
     """The generations of one view, for whoever may change them."""
 
-    def __init__(self, connection: Connection, sql: Mapping[str, str], shape: ViewShape[Any], tables: Tables) -> None:
+    def __init__(self, connection: Connection, place: Place, shape: ViewShape[Any]) -> None:
         self._connection = connection
-        self._sql = sql
+        self._place = place
+        self._sql = place.sql
         self._shape = shape
-        self._tables = tables
 
     async def all(self) -> list[Generation]:
         """All of them, in order of their epochs."""
@@ -47,10 +55,18 @@ class Generations:
         """Keeps others from changing them until the transaction ends."""
         await self._connection.fetchval(self._sql["take_turn"], self._shape.name)
 
-    async def add(self, log_id: str, epoch: int) -> Checkpoint:
+    async def tables(self) -> list[int]:
+        """The epochs of the tables that are there, also of generations that are gone or forgotten."""
+        prefix = f"{short(self._shape.name)}_"
+        names = await self._connection.fetch(self._sql["tables"], self._place.schema, prefix)
+        epochs = [name.removeprefix(prefix) for (name,) in names]
+        return [int(epoch) for epoch in epochs if epoch.isdigit()]
+
+    async def add(self, log_id: str) -> Checkpoint:
         """An empty generation beside the others."""
         shape = self._shape
-        for statement in self._tables(shape, epoch).create():
+        epoch = max([*await self.tables(), *[found.checkpoint.epoch for found in await self.all()]], default=0) + 1
+        for statement in self._place.tables(shape, epoch).create():
             await self._connection.execute(statement)
         await self._connection.execute(self._sql["add"], shape.name, epoch, shape.fingerprint, log_id)
         return next(found.checkpoint for found in await self.all() if found.checkpoint.epoch == epoch)
@@ -65,7 +81,7 @@ class Generations:
             if generation.checkpoint.epoch != epoch:
                 await self.remove(generation.checkpoint.epoch)
         await self._connection.execute(self._sql["go_live"], self._shape.name, epoch)
-        for statement in self._tables(self._shape, epoch).show():
+        for statement in self._place.tables(self._shape, epoch).show():
             await self._connection.execute(statement)
         await self.wake()
 
@@ -98,11 +114,6 @@ class Generations:
     async def _paused(self) -> str | None:
         since = await self._connection.fetchval(self._sql["paused"], self._shape.name)
         return None if since is None else str(since)
-
-
-def next_epoch(found: Sequence[Generation]) -> int:
-    """One more than the highest there is."""
-    return max([generation.checkpoint.epoch for generation in found], default=0) + 1
 
 
 def _generation(row: asyncpg.Record) -> Generation:

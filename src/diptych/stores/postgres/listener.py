@@ -18,6 +18,7 @@ POLL_HEARING = timedelta(milliseconds=500)
 """How often they look while notifications arrive: what is lost all the same is found by then."""
 
 PROBE_TIMEOUT = timedelta(seconds=1)
+AGAIN = timedelta(milliseconds=100)
 RETRY_FIRST = timedelta(milliseconds=50)
 RETRY_MOST = timedelta(seconds=5)
 
@@ -45,10 +46,9 @@ class Listener:
 
     async def close(self) -> None:
         """Stops listening."""
-        if self._running is not None:
-            self._running.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._running
+        while self._running is not None and not self._running.done():
+            self._running.cancel()  # again where a step on the way has taken it for its own, as asyncio.wait_for may
+            await asyncio.wait([self._running], timeout=AGAIN.total_seconds())
 
     async def _run(self) -> None:
         pause = RETRY_FIRST
@@ -82,7 +82,8 @@ class Listener:
             sql = self._address.statements("log.sql")["notify"]
             await self._pool.run(lambda other: other.execute(sql, probe))
             with suppress(TimeoutError):
-                await asyncio.wait_for(proven.wait(), PROBE_TIMEOUT.total_seconds())
+                async with asyncio.timeout(PROBE_TIMEOUT.total_seconds()):
+                    await proven.wait()
                 self._hearing = True
             await gone.wait()
         finally:

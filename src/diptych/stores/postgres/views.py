@@ -16,9 +16,9 @@ from diptych.messages import View
 from diptych.read import Checkpoint, Failure, Generation, Key, Snapshot, Superseded, ViewShape
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.connection import UNSYNCED, Connection, Pool, milliseconds
-from diptych.stores.postgres.generations import Generations, live_checkpoint, next_epoch
+from diptych.stores.postgres.generations import Generations, Place, live_checkpoint
 from diptych.stores.postgres.listener import Listener
-from diptych.stores.postgres.rows import RowTable, short
+from diptych.stores.postgres.rows import RowTable
 from diptych.stores.postgres.schema import check_schema
 from diptych.stores.postgres.snapshot import ViewReaders, find_rows
 
@@ -89,7 +89,7 @@ class PostgresViews:
             for generation in fitting:
                 if generation.live:
                     return generation.checkpoint
-            ready = fitting[0].checkpoint if fitting else await generations.add(log_id, next_epoch(found))
+            ready = fitting[0].checkpoint if fitting else await generations.add(log_id)
             await generations.go_live(ready.epoch)
             return None
 
@@ -109,7 +109,7 @@ class PostgresViews:
             for generation in unfinished:
                 if generation.fits(shape, log_id) and not anew:
                     return generation.checkpoint
-            begun = await generations.add(log_id, next_epoch(found))
+            begun = await generations.add(log_id)
             for generation in unfinished:
                 await generations.remove(generation.checkpoint.epoch)
             return begun
@@ -152,7 +152,7 @@ class PostgresViews:
         return at._replace(failure=failure)
 
     def _of(self, connection: Connection, shape: ViewShape[Any]) -> Generations:
-        return Generations(connection, self._sql, shape, self._table)
+        return Generations(connection, Place(self._address.views_schema, self._sql, self._table), shape)
 
     async def _in_turn(self, shape: ViewShape[Any], change: Callable[[Generations], Awaitable[T]]) -> T:
         """The change in a transaction, alone among those who change the generations of the view."""
@@ -168,9 +168,7 @@ class PostgresViews:
 
     async def _drop(self, shape: ViewShape[Any]) -> None:
         """Drops the tables of generations that are gone. One that somebody still reads stays until the next time."""
-        schema, prefix = self._address.views_schema, f"{short(shape.name)}_"
-        names = await self._writers.run(lambda connection: connection.fetch(self._sql["tables"], schema, prefix))
-        epochs = [name.removeprefix(prefix) for (name,) in names]
+        epochs = await self._writers.run(lambda connection: self._of(connection, shape).tables())
         known = {generation.checkpoint.epoch for generation in await self.generations(shape)}
         newest = max(known, default=0)  # one that others have just begun may not be known yet
 
@@ -179,8 +177,8 @@ class PostgresViews:
                 await connection.execute(f"SET LOCAL lock_timeout = {milliseconds(DROP_TIMEOUT)}")
                 await connection.execute(self._table(shape, epoch).drop())
 
-        for epoch in [int(epoch) for epoch in epochs if epoch.isdigit() and int(epoch) < newest]:
-            if epoch not in known:
+        for epoch in epochs:
+            if epoch < newest and epoch not in known:
                 with suppress(Unavailable):
                     await self._writers.run(partial(work, epoch=epoch))
 
