@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from diptych.cli.main import spoken
+from diptych.cli.spoken import spoken
 from diptych.cli.target import context_at
 from diptych.http import configure_logging
 from diptych.read import ProjectionSettings
