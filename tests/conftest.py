@@ -1,10 +1,11 @@
-"""PostgreSQL for the tests: servers that all of them share, and a schema for each.
+"""Logs as they were, and PostgreSQL for the tests: servers that all of them share, and a schema for each.
 
 A missing server skips a test on a laptop and fails it where CI is set.
 """
 
 import asyncio
 import itertools
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -18,6 +19,17 @@ from tests.postgres import Server, releases, running
 RELEASES = releases()
 
 _schemas = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A server in this process sets up the logs of the whole process."""
+    loggers = [logging.getLogger(), logging.getLogger("uvicorn.error")]
+    before = [(logger.handlers[:], logger.level) for logger in loggers]
+    yield
+    for logger, (handlers, level) in zip(loggers, before, strict=True):
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

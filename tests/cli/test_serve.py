@@ -1,7 +1,6 @@
 """`diptych serve` as a process: it serves, it survives, and it stops in order."""
 
 import json
-import logging
 import os
 import signal
 import socket
@@ -35,16 +34,6 @@ async def wait(query: Wait, views: Views) -> str:
     return "waited"
 slow = BoundedContext("slow", queries=[wait])
 """
-
-
-@pytest.fixture(autouse=True)
-def logs_as_they_were() -> Iterator[None]:
-    """A server in this process sets up the logs of the whole process."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 class Server:

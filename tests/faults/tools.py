@@ -145,6 +145,9 @@ async def end(process: Process) -> None:
     with suppress(ProcessLookupError):
         process.kill()
     await process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            await pipe.read()  # to its end, or the pipe outlives the event loop
 
 
 async def held_up(awaited: Awaitable[T]) -> tuple[T | BaseException, float]:

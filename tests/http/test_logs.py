@@ -3,9 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
-
-import pytest
 
 from diptych.http import Gateway, configure_logging
 from tests.app.shop import shop
@@ -17,15 +14,6 @@ from tests.http.contexts import odd
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-@pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 async def explode() -> None:

@@ -112,6 +112,7 @@ async def test_a_child_does_not_outlive_its_parent_however_that_dies() -> None:
     pid = int(await parent.stdout.readline())
     parent.kill()
     await parent.wait()
+    await parent.stdout.read()
 
     async def gone() -> bool:
         return not lives(pid)

@@ -95,6 +95,7 @@ class Supervisor:
 
 async def _end(process: Process) -> None:
     assert process.stdin is not None  # noqa: S101 - a pipe
+    assert process.stdout is not None  # noqa: S101 - a pipe
     process.stdin.close()
     try:
         await asyncio.wait_for(process.wait(), PATIENCE.total_seconds())
@@ -102,3 +103,4 @@ async def _end(process: Process) -> None:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+    await process.stdout.read()  # to its end, or the pipe outlives the event loop
