@@ -89,6 +89,15 @@ def test_words_of_a_context_are_words_and_no_markup(page: Page, server: Serving)
     expect(page.locator("pre img")).to_have_count(0)
 
 
+def test_on_a_narrow_screen_what_was_chosen_and_what_came_back_come_into_sight(page: Page, server: Serving) -> None:
+    page.set_viewport_size({"width": 360, "height": 800})
+    place_order(opened(page, server))
+    expect(status(page)).to_have_text("200")
+    expect(status(page)).to_be_in_viewport()
+    page.get_by_role("button", name="OrdersOf").click()
+    expect(page.locator("main h2")).to_be_in_viewport()
+
+
 @pytest.mark.parametrize("width", [360, 1100])
 def test_nothing_is_cut_off_on_a_narrow_screen_or_a_wide_one(page: Page, server: Serving, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})

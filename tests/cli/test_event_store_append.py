@@ -9,7 +9,7 @@ from tests.cli.conftest import SHOP
 from tests.cli.running import Diptych
 
 PLACED = '{"order_id": "9", "customer_id": "c", "total": "15.00"}'
-SHIPPED = '{"order_id": "1"}'
+SHIPPED = '{"order_id": "2"}'
 
 
 def test_a_fact_is_recorded_as_it_stands_and_marked_as_manual(diptych: Diptych, store: str) -> None:
@@ -157,6 +157,12 @@ def test_a_new_store_is_made_and_said_to_be_new(diptych: Diptych, folder: Path) 
     words = ["--target", SHOP, "--store", "sqlite:///new.db", "--type", "OrderPlaced"]
 
     assert diptych("event-store", "append", "order-9", PLACED, *words).err == "A new store is made: sqlite:///new.db\n"
-    assert diptych("event-store", "append", "order-8", PLACED, *words).err == ""
-    assert diptych("event-store", "append", "order-8", PLACED, *words[:2], "--store", "sqlite:///no/new.db").code == 2
-    assert diptych("event-store", "append", "order-8", PLACED, *words[:3], "sqlite:///no/n.db", *words[4:]).code == 3
+    assert diptych("event-store", "append", "order-9", PLACED, *words).err == ""
+    assert diptych("event-store", "append", "order-9", PLACED, *words[:2], "--store", "sqlite:///no/new.db").code == 2
+    assert diptych("event-store", "append", "order-9", PLACED, *words[:3], "sqlite:///no/n.db", *words[4:]).code == 3
+
+
+def test_an_event_that_says_that_it_is_of_another_aggregate_is_refused(diptych: Diptych, store: str) -> None:
+    ran = diptych("event-store", "append", "order-1", '{"order_id": "2"}', "--type", "OrderShipped")
+    assert (ran.code, ran.out) == (2, "")
+    assert "This event is of 'order-2', and not of 'order-1'" in ran.err

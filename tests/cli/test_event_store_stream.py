@@ -181,7 +181,7 @@ def test_a_reader_that_has_enough_ends_it_without_a_complaint(store: str, end: l
         process.stdout.close()
         assert process.stderr is not None
         assert process.stderr.read() == ""
-        assert process.wait(10) == 1
+        assert process.wait(10) == 0
 
 
 def test_ctrl_c_in_the_middle_of_a_long_log_ends_it_with_130(store: str) -> None:

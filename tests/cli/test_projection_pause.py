@@ -71,3 +71,10 @@ def test_an_unknown_view_ends_with_2_and_the_nearest_one(diptych: Diptych, store
 
     assert (ran.code, ran.out) == (2, "")
     assert "context 'shop' has no view 'OrderSumary'; did you mean 'OrderSummary'?" in ran.err
+
+
+def test_a_rebuild_that_a_pause_refuses_leaves_nothing_behind(diptych: Diptych, store: str) -> None:
+    assert diptych("projection", "pause", "OrderSummary").code == 0
+    assert diptych("projection", "rebuild", "OrderSummary").code == 1
+    assert diptych("projection", "resume", "OrderSummary").code == 0
+    assert "unfinished" not in diptych("projection", "status").out

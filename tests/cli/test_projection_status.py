@@ -4,8 +4,6 @@ from pathlib import Path
 
 from tests.cli.running import Diptych
 
-FACT = '{"order_id": "7"}'
-
 
 def test_a_view_that_has_everything_is_live(diptych: Diptych, store: str) -> None:
     ran = diptych("projection", "status")
@@ -18,7 +16,7 @@ def test_a_view_that_has_everything_is_live(diptych: Diptych, store: str) -> Non
 
 
 def test_a_view_behind_the_log_is_lagging(diptych: Diptych, store: str) -> None:
-    diptych("event-store", "append", "order-1", FACT, "--type", "OrderShipped")
+    diptych("event-store", "append", "order-1", '{"order_id": "1"}', "--type", "OrderShipped")
     ran = diptych("projection", "status", "OrderSummary", "--json")
     [[row]] = ran.lines()
 
@@ -30,7 +28,7 @@ def test_a_view_behind_the_log_is_lagging(diptych: Diptych, store: str) -> None:
 
 def test_a_view_that_stands_still_ends_with_1_and_why(diptych: Diptych, store: str, folder: Path) -> None:
     failure = b'{"position":4,"reason":"no row","since":"2026-01-31T12:00:00+00:00"}'
-    diptych("event-store", "append", "order-7", FACT, "--type", "OrderShipped")
+    diptych("event-store", "append", "order-7", '{"order_id": "7"}', "--type", "OrderShipped")
     with closing(sqlite3.connect(folder / "shop.views.db")) as views:
         views.execute("UPDATE diptych_generation SET failure = ?", (failure,))
         views.commit()

@@ -27,6 +27,7 @@ COUNT = "/shop/queries/OrderCount"
 SLOW = """
 import asyncio
 from diptych import BoundedContext, Query, Views
+print("a context may print when it is imported")
 class Wait(Query[str]):
     seconds: float
 async def wait(query: Wait, views: Views) -> str:

@@ -105,3 +105,36 @@ def test_a_context_that_does_not_build_ends_with_2_and_its_list(diptych: Diptych
     assert first == "diptych: bounded context 'a/b' does not build:"
     assert len(problems) == 1
     assert "without a slash" in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("class Odd(BaseException): pass\nraise Odd('not even an Exception')", "Odd: not even an Exception"),
+        ("def again(): again()\nagain()", "more before"),
+    ],
+)
+def test_a_module_that_fails_in_an_odd_way_is_told_in_few_lines(
+    diptych: Diptych, folder: Path, text: str, said: str
+) -> None:
+    (folder / "target_odd.py").write_text(text)
+    ran = diptych("check", "target_odd:shop")
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    assert len(ran.err.splitlines()) < 30
+    assert "cyclopts" not in ran.err
+
+
+@pytest.mark.parametrize("target", ["./shop:shop", "shop.py/x:shop", ".shop:shop"])
+def test_a_path_is_no_module(diptych: Diptych, target: str) -> None:
+    ran = diptych("check", target)
+    assert ran.code == 2
+    assert "is no module's name; say it as in an import" in ran.err
+
+
+def test_what_a_module_prints_is_not_the_answer(diptych: Diptych, folder: Path) -> None:
+    (folder / "target_loud.py").write_text("print('loading')\nfrom tests.app.shop import shop\n")
+    ran = diptych("check", "target_loud:shop", "--json")
+    [answer] = ran.lines()
+    assert answer["problems"] == []
+    assert "loading" in ran.err

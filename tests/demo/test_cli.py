@@ -1,5 +1,6 @@
 """The command line from outside: what it prints where, and the code it leaves with."""
 
+import asyncio
 import gzip
 import json
 import os
@@ -18,6 +19,8 @@ import pytest
 from diptych.cli import main
 from diptych.demo.report import Report
 from diptych.demo.sales_file import COLUMNS, SAMPLE
+from tests.app.shop import order
+from tests.app.shop import shop as other
 from tests.privileges import in_a_folder_that_is_read_only
 
 PACE = {"seconds", "commands_per_second", "events_per_second"}
@@ -271,3 +274,20 @@ def test_a_system_without_time_zones_is_told_what_to_install() -> None:
     assert ran.stderr.splitlines() == [
         "diptych: this system has no time zones, and the shop is in London; pip install tzdata"
     ]
+
+
+def test_a_store_of_another_context_is_refused_and_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = f"sqlite:///{tmp_path / 'shop.db'}"
+
+    async def fill() -> None:
+        async with other.open(store) as app:
+            await app.execute(order("1"))
+
+    asyncio.run(fill())
+    code, out, err = diptych(capsys, "demo", "--no-serve", "--store", store)
+    assert (code, out) == (2, "")
+    assert "belongs to another context: Event 1" in err
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as log:
+        assert log.execute("SELECT count(*) FROM event").fetchone() == (1,)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
@@ -99,7 +100,16 @@ def test_money_adds_up_to_the_last_decimal(amounts: list[tuple[int, int]]) -> No
     assert total(lines) * 1000 == sum(quantity * mils for quantity, mils in amounts)
 
 
-@pytest.mark.parametrize("price", ["10.0001", "1000000.01", "1E+20"])
+def test_an_invoice_that_the_books_cannot_add_up_or_date_is_rejected() -> None:
+    given(orders).when(place(*[line(1000, "1000000")] * 2)).rejects("total-out-of-bounds")
+    for year in (1, 9999):
+        command = place(line(10, "5"))
+        given(orders).when(msgspec.structs.replace(command, placed_at=datetime(year, 1, 1, tzinfo=UTC))).rejects(
+            "date-out-of-bounds"
+        )
+
+
+@pytest.mark.parametrize("price", ["10.0001", "1000000.01", "1E+20", "9999999999999999999999999999"])
 def test_a_price_that_the_books_cannot_hold_is_rejected(price: str) -> None:
     given(orders).when(place(line(1, price))).rejects("price-out-of-bounds")
     given(credit_notes).when(issue(line(-1, price))).rejects("price-out-of-bounds")

@@ -12,7 +12,13 @@ from diptych.worker import ChildFailed, Supervisor
 from diptych.worker.supervisor import FIRST_WAIT
 from tests.faults.tools import ROOT, until
 
-STAYS = "import asyncio; from diptych.worker import stay; asyncio.run(stay())"
+STAYS = """
+import asyncio
+from diptych.worker import stay, words_to_parent
+told = words_to_parent()
+print("this is for nobody")
+asyncio.run(stay(told))
+"""
 DEAF = "import signal, sys, time; print('ready', flush=True); time.sleep(60)"
 
 

@@ -10,7 +10,7 @@ import time
 from diptych.app.context import BoundedContext
 from diptych.errors import Malformed, NotFound
 from diptych.log import Append, EventLog, Metadata, StreamAt, id_text
-from diptych.log.conditions import STREAM_SEPARATOR
+from diptych.log.conditions import STREAM_SEPARATOR, stream_name
 from diptych.messages import Event, check_id, to_json
 from diptych.messages.words import did_you_mean
 from diptych.write import AggregateRules, Receipt, uuid7
@@ -42,6 +42,14 @@ def event_of(rules: AggregateRules, name: str | None) -> type[Event]:
     return known[name]
 
 
+def check_belongs(rules: AggregateRules, stream: str, event: Event) -> None:
+    """Raises Malformed for an event that says itself that it is of another aggregate than its stream's."""
+    field = rules.aggregate.id
+    own = getattr(event, field, None)
+    if own is not None and stream_name(rules.name, str(own)) != stream:
+        raise Malformed(f"This event is of {stream_name(rules.name, str(own))!r}, and not of {stream!r}", f"$.{field}")
+
+
 async def record_as_it_stands(  # noqa: PLR0913 - what is kept of it
     context: BoundedContext,
     log: EventLog,
@@ -62,6 +70,7 @@ async def record_as_it_stands(  # noqa: PLR0913 - what is kept of it
     for field, value in (("command_id", command_id), ("actor", actor)):
         if value is not None:
             check_id(value, f"$.{field}")
+    check_belongs(rules, stream, event)
     milliseconds = time.time_ns() // 1_000_000
     new, kept = context.catalogue.encode(event, uuid7(milliseconds, os.urandom(10)))
     command_id = command_id or id_text(uuid7(milliseconds, os.urandom(10)))

@@ -113,8 +113,15 @@ def loaded(url: str, invoices: "list[Invoice]", progress: Progress, reading: flo
     from diptych.demo.run import run  # noqa: PLC0415
 
     tally = Tally()
+    from diptych import UnreadableEvent  # noqa: PLC0415
+
     try:
         return asyncio.run(run(url, invoices, tally, progress, reading))
+    except UnreadableEvent as foreign:
+        told = (
+            f"{without_password(url)} belongs to another context: {foreign} Nothing was written; name another --store"
+        )
+        raise Stop(told, WRONG_USE) from None
     except KeyboardInterrupt:
         raise Stop(stopped(tally, len(invoices), go_on), INTERRUPTED) from None
 

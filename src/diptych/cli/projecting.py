@@ -15,7 +15,7 @@ from diptych.cli.target import context_at
 from diptych.http import configure_logging
 from diptych.read import ProjectionSettings
 from diptych.stores import store_at
-from diptych.worker import projectors_beside, stay
+from diptych.worker import projectors_beside, stay, words_to_parent
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -27,18 +27,19 @@ class Work(msgspec.Struct, frozen=True):
     projections: Mapping[str, ProjectionSettings]
 
 
-async def project(work: Work) -> None:
+async def project(work: Work, told: int) -> None:
     """Keeps every view of the context up to date until the process is to end."""
     context = context_at(work.target)
     async with projectors_beside(store_at(work.store), context.folds, work.projections):
-        await stay()
+        await stay(told)
 
 
 def main() -> int:
     """Runs until the end, and gives the exit code."""
+    told = words_to_parent()  # before the context's own code, which may print
     work = msgspec.json.decode(sys.stdin.buffer.readline(), type=Work)
     configure_logging(level=work.log_level.upper())
-    return spoken(lambda: asyncio.run(project(work)))
+    return spoken(lambda: asyncio.run(project(work, told)))
 
 
 if __name__ == "__main__":

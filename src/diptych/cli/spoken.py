@@ -20,7 +20,7 @@ from diptych import (
     Unavailable,
     UnreadableEvent,
 )
-from diptych.cli.words import INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Stop, say
+from diptych.cli.words import DONE, INTERRUPTED, NO, UNREACHABLE, WRONG_USE, Stop, say
 from diptych.config import ConfigurationError
 
 
@@ -43,9 +43,11 @@ def spoken(work: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         return say("stopped", INTERRUPTED)
     except BrokenPipeError:
-        return hung_up()
+        hang_up()
+        return DONE  # who asked has read what they wanted
     except OSError as error:  # a full disk behind stdout, above all
-        return say(str(error), hung_up())
+        hang_up()
+        return say(str(error), NO)
     return code if isinstance(code, int) else 0
 
 
@@ -70,7 +72,6 @@ def exit_code(error: DiptychError) -> int:
             return WRONG_USE
 
 
-def hung_up() -> int:
+def hang_up() -> None:
     """Nobody reads the output any more, as after `| head`. Closing it must not complain a second time."""
     sys.stdout = io.StringIO()
-    return NO

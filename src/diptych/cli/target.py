@@ -4,6 +4,7 @@ import importlib
 import os
 import pkgutil
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
@@ -26,8 +27,11 @@ def context_at(target: str | None) -> BoundedContext:
     module, separator, name = target.partition(":")
     if not separator or not module or not name:
         raise Stop(f"{target!r} names no context; say module:name, such as {module or 'shop'}:shop", WRONG_USE)
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise Stop(f"{module!r} is no module's name; say it as in an import, such as shop:shop", WRONG_USE)
     make_importable(Path.cwd())
-    return context_in(imported(module), name)
+    with redirect_stdout(sys.stderr):  # what the module prints is not what was asked for
+        return context_in(imported(module), name)
 
 
 def target_or_configured(target: str | None) -> str | None:
@@ -51,7 +55,9 @@ def imported(name: str) -> ModuleType:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise failed(name, error) from error
         raise Stop(f"there is no module {error.name!r}{nearest(error.name)}", WRONG_USE) from None
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever it is, it is the module's own
         raise failed(name, error) from error
 
 
@@ -71,7 +77,7 @@ def context_in(module: ModuleType, path: str) -> BoundedContext:
     """The context by this name, which may have dots, in a module."""
     found: object = module
     for name in path.split("."):
-        if not hasattr(found, name):
+        if name not in dir(found) and not hasattr(found, name):
             raise Stop(f"{module.__name__} has no {name!r}{contexts_of(module, name)}", WRONG_USE)
         found = getattr(found, name)
     if not isinstance(found, BoundedContext):

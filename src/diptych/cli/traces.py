@@ -11,10 +11,17 @@ _STANDARD = tuple({sysconfig.get_path("stdlib") + os.sep, sysconfig.get_path("pl
 _INSTALLED = tuple({sysconfig.get_path("purelib") + os.sep, sysconfig.get_path("platlib") + os.sep})
 
 
+MOST_FRAMES = 20
+"""Places that are shown of a longer way, the last ones: an endless recursion has a thousand."""
+
+
 def shortened(error: BaseException) -> list[str]:
     """The error and the places in the user's code that led to it, oldest first, as lines."""
     told = traceback.TracebackException.from_exception(error)
-    lines = [f"{shown(frame.filename)}:{frame.lineno}: {frame.line}" for frame in theirs(told.stack)]
+    frames = theirs(told.stack)
+    lines = [f"{shown(frame.filename)}:{frame.lineno}: {frame.line}" for frame in frames[-MOST_FRAMES:]]
+    if len(frames) > MOST_FRAMES:
+        lines.insert(0, f"... {len(frames) - MOST_FRAMES} more before")
     return lines + [line.rstrip() for line in "".join(told.format_exception_only()).splitlines() if line.strip()]
 
 

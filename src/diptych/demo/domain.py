@@ -19,6 +19,12 @@ MINIMUM_ORDER = Decimal("10.00")
 PRICE_DIGITS, HIGHEST_PRICE = 3, 1_000_000
 """What a price may be, either way: the books also have prices below zero."""
 
+HIGHEST_TOTAL = 100_000_000
+"""What an invoice may be worth: the views add up tens of millions of them."""
+
+YEARS = range(1900, 2101)
+"""When an invoice may be of."""
+
 LONDON = ZoneInfo("Europe/London")
 """Where the shop is: a day of its books is a day there."""
 
@@ -101,7 +107,7 @@ def place_order(order: Order, command: PlaceOrder) -> Iterator[OrderPlaced]:
         raise Rejected("quantity-not-positive", "Every line of an order needs a quantity above zero.")
     if total(command.lines) < MINIMUM_ORDER:
         raise Rejected("minimum-order", f"An order must be worth at least {MINIMUM_ORDER}.")
-    check_prices(command.lines)
+    check_books(command.lines, command.placed_at)
     yield OrderPlaced(
         order_id=command.order_id,
         customer_id=command.customer_id,
@@ -130,7 +136,7 @@ def issue_credit(credit: Credit, command: IssueCredit) -> Iterator[CreditIssued]
         raise Rejected("credit-exists", "This credit note was issued already.")
     if any(line.quantity >= 0 for line in command.lines):
         raise Rejected("credit-not-negative", "Every line of a credit note needs a quantity below zero.")
-    check_prices(command.lines)
+    check_books(command.lines, command.issued_at)
     yield CreditIssued(
         credit_note_id=command.credit_note_id,
         customer_id=command.customer_id,
@@ -145,10 +151,14 @@ def credit_issued(credit: Credit, event: CreditIssued) -> Credit:
     return Credit(issued=True)
 
 
-def check_prices(lines: Iterable[Line]) -> None:
+def check_books(lines: Iterable[Line], moment: datetime) -> None:
     """What the books cannot hold must not get into the log: every view would have to stop at it."""
-    if any(line.price != round(line.price, PRICE_DIGITS) or abs(line.price) > HIGHEST_PRICE for line in lines):
+    if any(abs(line.price) > HIGHEST_PRICE or line.price != round(line.price, PRICE_DIGITS) for line in lines):
         raise Rejected("price-out-of-bounds", f"A price has {PRICE_DIGITS} decimals and is {HIGHEST_PRICE} at most.")
+    if abs(total(lines)) > HIGHEST_TOTAL:
+        raise Rejected("total-out-of-bounds", f"An invoice is worth {HIGHEST_TOTAL} at most.")
+    if moment.year not in YEARS:
+        raise Rejected("date-out-of-bounds", f"The books go from {YEARS[0]} to {YEARS[-1]}.")
 
 
 def is_sale(invoice_no: str) -> bool:

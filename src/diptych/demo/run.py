@@ -18,6 +18,7 @@ from diptych.demo.report import Report, Timing, report_of
 from diptych.demo.sales_file import Invoice
 from diptych.demo.views import CustomerHistory, DailySales, ProductSales
 from diptych.progress import Progress, shown
+from diptych.stores import store_at
 
 LOADING = "Commands"
 CATCHING_UP = "Views"
@@ -45,6 +46,7 @@ class Findings(msgspec.Struct, frozen=True):
 
 async def run(store: str, invoices: Sequence[Invoice], tally: Tally, progress: Progress, reading: float) -> Findings:
     """Loads the invoices into a store and looks at what became of them. `reading`: the seconds that the file took."""
+    await check_shop(store)
     async with shop.open(store) as app:
         began = perf_counter()
         async with shown(progress, LOADING, lambda: tally.invoices, lambda: len(invoices)):
@@ -63,6 +65,14 @@ async def run(store: str, invoices: Sequence[Invoice], tally: Tally, progress: P
         rows = {name: view.rows for name, view in views.items()}
         report = report_of(tally, rows, timing, reconciled=not wrong)
         return Findings(report, timing, views, wrong, await highlights(app, token))
+
+
+async def check_shop(store: str) -> None:
+    """Raises UnreadableEvent where the store holds what another context has written: nothing of it is touched."""
+    async with store_at(store).log() as log:
+        for kind in await log.kinds():
+            for event in (await log.read(kind.position - 1, 1)).events:
+                shop.catalogue.decode(event)
 
 
 async def catch_up(app: App, progress: Progress) -> Token:

@@ -85,7 +85,7 @@ async def serve(
     gateway: Gateway, listening: socket.socket, bounds: GatewaySettings, settings: ServerSettings, stop: "Stop"
 ) -> None:
     """Serves on the socket until it is asked to stop. The gateway is open already."""
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its warnings are about what clients send
     config = BoundedConfig(
         gateway,
         ConnectionBounds(

@@ -36,6 +36,8 @@ class Rebuild:
 
         One that came upon an event that it could not apply is not gone on with: its handlers are others by now.
         """
+        for generation in await self._views.generations(self._shape):
+            self._check_pause(generation.checkpoint)
         checkpoint = await self._views.begin(self._shape, self._log.log_id, anew=anew)
         with suppress(Halted):  # the log has lost events that it had applied
             await self._projector.judge(checkpoint)
@@ -78,11 +80,14 @@ class Rebuild:
                 with suppress(Halted):
                     await self._projector.judge(generation.checkpoint)
 
+    def _check_pause(self, checkpoint: Checkpoint) -> None:
+        if checkpoint.paused:
+            raise Stopped(f"{self._shape.name} is paused since {checkpoint.paused}; resume it, and rebuild it then")
+
     async def _look(self, epoch: int) -> Checkpoint:
         for generation in await self._views.generations(self._shape):
             checkpoint = generation.checkpoint
-            if checkpoint.epoch == epoch and checkpoint.paused:
-                raise Stopped(f"{self._shape.name} is paused since {checkpoint.paused}; resume it, and rebuild it then")
             if checkpoint.epoch == epoch:
+                self._check_pause(checkpoint)
                 return checkpoint
         raise Stopped(f"another rebuild, or another version of the code, has begun {self._shape.name} anew meanwhile")

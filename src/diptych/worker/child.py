@@ -8,11 +8,21 @@ import sys
 from diptych.worker.supervisor import READY
 
 
-async def stay() -> None:
-    """Says that this process is at work, and returns when it is to end: its stdin has ended, or SIGTERM came."""
+def words_to_parent() -> int:
+    """The way to the parent, as a descriptor of its own: from now on whatever is printed goes to stderr."""
+    told = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return told
+
+
+async def stay(told: int) -> None:
+    """Says that this process is at work, and returns when it is to end: its stdin has ended, or SIGTERM came.
+
+    `told` is what `words_to_parent` gave, before anything could be printed.
+    """
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
-    parent, told = sys.stdin.fileno(), sys.stdout.fileno()
+    parent = sys.stdin.fileno()
 
     def look() -> None:
         if not os.read(parent, 4096):

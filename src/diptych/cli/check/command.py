@@ -13,7 +13,7 @@ from diptych.cli.check.stored import stored_in, told
 from diptych.cli.options import Json, StoreUrl, Switch, Target
 from diptych.cli.places import store_if_there
 from diptych.cli.target import context_at
-from diptych.cli.words import DONE, NO, say
+from diptych.cli.words import DONE, NO, WRONG_USE, Stop, say
 
 
 def check(
@@ -46,6 +46,8 @@ def check(
         return show_problems(error, json=json)
     found = inventory(context)
     place = store_if_there(store)
+    if thorough and place is None:
+        raise Stop("--thorough decodes what a store holds; say which with --store", WRONG_USE)
     stored = None if place is None else asyncio.run(stored_in(*place, context.catalogue, thorough=thorough))
     lock = read_lock()
     changes = [] if lock is None else changed(lock, context)

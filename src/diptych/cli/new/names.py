@@ -19,6 +19,10 @@ OF_THE_PROJECT = {"conftest", "diptych", "mypy", "pytest", "ruff", "setup", "set
 """Modules that the made project has beside its own, installed here or not."""
 
 
+NOT_LISTED = {"test", "sitecustomize", "usercustomize"}
+"""Python's own as well, and not among the modules that it names."""
+
+
 def check_name(name: str) -> None:
     """Raises Stop with the reason and with a name that goes."""
     if reason := objection(name):
@@ -33,7 +37,7 @@ def objection(name: str) -> str | None:
         return f"a name has at most {LONGEST} characters"
     if keyword.iskeyword(name) or keyword.issoftkeyword(name):
         return "it is a word of Python"
-    if name in sys.stdlib_module_names:
+    if name in sys.stdlib_module_names or name in NOT_LISTED:
         return "a module of this name would hide Python's own"
     if name in OF_THE_PROJECT:
         return "the project uses it already"

@@ -58,6 +58,8 @@ function typeOf(schema) {
   return [schema.format || schema.type || "anything", ...bounds].join(", ");
 }
 
+const narrow = matchMedia("(max-width: 720px)");
+
 // The list
 
 function list() {
@@ -65,10 +67,16 @@ function list() {
   const groups = [["commands", "Commands"], ["queries", "Queries"]].map(([kind, title]) => {
     const shown = state.operations.filter((one) => one.kind === kind && one.name.toLowerCase().includes(wanted));
     const buttons = shown.map((one) =>
-      make("button", { type: "button", "aria-current": String(one === state.current), onclick: () => choose(one) }, one.name));
+      make("button", { type: "button", "aria-current": String(one === state.current), onclick: () => pick(one) }, one.name));
     return shown.length ? make("section", { class: kind }, make("h2", {}, title), ...buttons) : null;
   });
   byId("names").replaceChildren(...groups.filter(Boolean));
+}
+
+/** By hand: on a narrow screen the list is in the way of what was chosen. */
+function pick(operation) {
+  choose(operation);
+  if (narrow.matches) byId("main").scrollIntoView();
 }
 
 function choose(operation) {
@@ -195,6 +203,7 @@ async function exchange(path, options, answer) {
       showToken();
     }
     answer.replaceChildren(...shown(response, text, performance.now() - began));
+    answer.closest("section").scrollIntoView({ block: "nearest" });
   } catch (error) {
     answer.replaceChildren(make("p", { class: "say" }, "No response: " + error.message));
   }
