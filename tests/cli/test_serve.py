@@ -288,6 +288,14 @@ def test_what_cannot_be_served_is_said_in_one_line(
     assert "Traceback" not in ran.err
 
 
+def test_without_the_extra_it_says_what_is_missing(diptych: Diptych, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "diptych.http", None)
+    ran = diptych("serve", SHOP)
+    assert (ran.code, ran.out) == (2, "")
+    assert "diptych.http" in ran.err
+    assert "Traceback" not in ran.err
+
+
 def test_a_port_in_use_is_said_with_what_to_do(diptych: Diptych) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ran = diptych("serve", SHOP, "--port", str(taken.getsockname()[1]))

@@ -69,7 +69,10 @@ def serve(  # noqa: PLR0913 - the options that this command has
     json:
         Say where it serves as one JSON object on stdout.
     """
-    from diptych.http import configure_logging  # noqa: PLC0415 - `diptych --help` does without
+    try:
+        from diptych.http import configure_logging  # noqa: PLC0415 - `diptych --help` does without
+    except ImportError as missing:
+        raise Stop(str(missing), WRONG_USE) from None
 
     options = {"target": target, "store": store, "host": host, "port": port, "role": role}
     configuration = load(config, os.environ, options)
