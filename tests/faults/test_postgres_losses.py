@@ -75,7 +75,8 @@ class Crowd:
         self.log = log
         self.kept: dict[str, Outcome] = {}
         self.unknown: list[str] = []
-        self.over = False
+        self.over = False  # no client begins another append
+        self.settled = False  # and none has one on its way
 
     async def client(self, name: int) -> None:
         number = 0
@@ -91,7 +92,7 @@ class Crowd:
 
     async def follow(self, log: PostgresLog) -> list[int]:
         seen: list[int] = []
-        while not (self.over and len(seen) == (await log.head()).position):
+        while not (self.settled and len(seen) == (await log.head()).position):
             try:
                 await log.wait_past(len(seen), timedelta(seconds=1))
                 seen += [event.position for event in (await log.read(len(seen), 100)).events]
@@ -125,6 +126,7 @@ async def test_22_a_server_that_is_restarted_under_load_keeps_what_it_acknowledg
         await crowd.goes_on()
         crowd.over = True
         await asyncio.gather(*clients)
+        crowd.settled = True
         seen = await asyncio.wait_for(following, 10)
         head = (await log.head()).position
         assert seen == list(range(1, head + 1))
