@@ -1,6 +1,7 @@
 """Connections that never get to a request, or to too large a one, or that are too many."""
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -61,7 +62,7 @@ def test_a_head_that_does_not_come_in_time_is_given_up(begun: bytes) -> None:
         socket.create_connection(("127.0.0.1", port)) as connection,
     ):
         connection.sendall(begun)
-        assert told(connection).startswith(b"HTTP/1.1 408 ")
+        check_problem_in(told(connection), 408, "head-timeout")
 
 
 def test_a_head_that_drips_is_given_up_in_the_same_time() -> None:
@@ -80,6 +81,32 @@ def test_a_head_that_drips_is_given_up_in_the_same_time() -> None:
         assert time.monotonic() < began + 2
 
 
+def check_problem_in(answer: bytes, status: int, code: str) -> None:
+    """Whether it is a whole response with this problem."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"content-type: application/problem+json" in head
+    assert b"content-length: %d" % len(body) in head
+    said = json.loads(body)
+    assert (said["status"], said["code"], said["type"]) == (status, code, f"/problems/{code}")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"FOO /healthz HTTP/1.1\r\nHost: test\r\n\r\n",
+        b"\x16\x03\x01 this is no HTTP\r\n\r\n",
+        GET + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        GET + b"no colon here\r\n\r\n",
+    ],
+    ids=["an unknown method", "another protocol", "two lengths", "no header"],
+)
+def test_what_is_no_request_is_a_problem_like_any_other(sent: bytes) -> None:
+    with served() as port, socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(sent)
+        check_problem_in(told(connection), 400, "malformed")
+
+
 def test_the_second_request_of_a_connection_is_bounded_like_the_first() -> None:
     with (
         served(header_timeout=timedelta(milliseconds=300)) as port,
@@ -94,7 +121,7 @@ def test_the_second_request_of_a_connection_is_bounded_like_the_first() -> None:
 def test_a_head_without_measure_is_cut_off() -> None:
     with served() as port, socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(GET + b"x: " + b"y" * 5000)
-        assert told(connection).startswith(b"HTTP/1.1 431 ")
+        check_problem_in(told(connection), 431, "headers-too-large")
 
 
 def test_a_head_that_is_a_little_too_large_gets_a_problem_that_says_so() -> None:
@@ -111,7 +138,7 @@ def test_more_connections_than_the_bound_are_turned_away_and_others_are_served()
             connection.sendall(GET + b"\r\n")
             assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
         with socket.create_connection(("127.0.0.1", port)) as one_more:
-            assert told(one_more).startswith(b"HTTP/1.1 503 ")
+            check_problem_in(told(one_more), 503, "overloaded")
         kept[0].sendall(GET + b"\r\n")
         for connection in kept:
             connection.close()

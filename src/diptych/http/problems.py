@@ -29,6 +29,7 @@ TITLES = {
     "not-found": "Nothing goes by this name",
     "method-not-allowed": "Not this method",
     "body-timeout": "The body came too slowly",
+    "head-timeout": "The head of the request came too slowly",
     "conflict": "Others came in between",
     "command-in-flight": "The command is in flight",
     "precondition-failed": "The stream is at another version",

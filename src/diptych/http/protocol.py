@@ -1,13 +1,54 @@
 """The server's side of a connection: uvicorn's, with bounds on what comes before the gateway sees a request.
 
-From the head of a request on, the gateway keeps the bounds itself.
+From the head of a request on, the gateway keeps the bounds itself. What is refused here is a problem like any other.
 """
 
 import asyncio
 from typing import Any, NamedTuple, cast
 
+import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from diptych.http.problems import TITLES
+
+
+class Refusal(NamedTuple):
+    """Why a connection is ended before the gateway has seen a request."""
+
+    code: str
+    status: int
+    phrase: str
+    detail: str
+
+    def response(self) -> bytes:
+        """The whole response, after which nothing follows."""
+        problem = {
+            "type": f"/problems/{self.code}",
+            "title": TITLES[self.code],
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+        }
+        body = msgspec.json.encode(problem)
+        lines = [
+            f"HTTP/1.1 {self.status} {self.phrase}",
+            "content-type: application/problem+json",
+            f"content-length: {len(body)}",
+            "cache-control: no-store",
+            "x-content-type-options: nosniff",
+            *(["retry-after: 1"] if self.status == 503 else []),
+            "connection: close",
+        ]
+        return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+NO_REQUEST = Refusal("malformed", 400, "Bad Request", "This is no HTTP/1.1 request.")
+TOO_SLOW = Refusal("head-timeout", 408, "Request Timeout", "The head of the request did not come in time.")
+TOO_LARGE = Refusal(
+    "headers-too-large", 431, "Request Header Fields Too Large", "The head of the request is too large."
+)
+TOO_MANY = Refusal("overloaded", 503, "Service Unavailable", "Too many connections are open; try again in a moment.")
 
 
 class ConnectionBounds(NamedTuple):
@@ -39,7 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
         if len(self.connections) > self._bounds.connections:
-            self._refuse(b"503 Service Unavailable")
+            self._refuse(TOO_MANY)
         else:
             self._arm()
 
@@ -53,7 +94,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._head_size += len(data)
         if self._head_size > self._bounds.head_bytes:
-            self._refuse(b"431 Request Header Fields Too Large")
+            self._refuse(TOO_LARGE)
         elif self._head_timer is None:
             self._arm()
 
@@ -68,17 +109,19 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _arm(self) -> None:
-        self._head_timer = self.loop.call_later(self._bounds.head_seconds, self._refuse, b"408 Request Timeout")
+        self._head_timer = self.loop.call_later(self._bounds.head_seconds, self._refuse, TOO_SLOW)
 
     def _disarm(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _refuse(self, status: bytes) -> None:
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn calls where its parser finds no request; the parser's own words are not for clients."""
+        self._refuse(NO_REQUEST)
+
+    def _refuse(self, refusal: Refusal) -> None:
         self._disarm()
         if not self.transport.is_closing():
-            self.transport.write(
-                b"HTTP/1.1 " + status + b"\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-            )
+            self.transport.write(refusal.response())
             self.transport.close()
