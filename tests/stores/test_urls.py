@@ -78,3 +78,13 @@ async def test_an_address_that_the_driver_cannot_read_is_malformed(url: str) -> 
     with pytest.raises(Malformed):
         async with store_at(url).log():
             pass
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:hunter2@[/x", "sqlite://u:hunter2@host/shop.db", "sqlite:///x?token=hunter2"]
+)
+def test_a_url_that_is_refused_is_quoted_without_its_password(url: str) -> None:
+    with pytest.raises(Malformed) as raised:
+        store_at(url)
+    assert "***" in str(raised.value)
+    assert "hunter2" not in str(raised.value)

@@ -14,6 +14,7 @@ from diptych.errors import Malformed, Unavailable
 from diptych.log import UNOBSERVED, EventLog, LogObserver
 from diptych.messages.words import did_you_mean
 from diptych.read import ViewStore
+from diptych.stores.urls import without_password
 
 KINDS = ("memory", "postgresql", "sqlite")
 """What a store's URL may begin with."""
@@ -64,7 +65,7 @@ def store_at(url: str) -> Store:
         parts = urlsplit(url)
         unquote(parts.path).encode()
     except ValueError as error:
-        raise Malformed(f"{url!a} is no store URL: {error}") from None
+        raise Malformed(f"{without_password(url)!a} is no store URL: {error}") from None
     match parts.scheme:
         case "sqlite":
             return _sqlite(url, parts.netloc, unquote(parts.path.removeprefix("/")), parts.query or parts.fragment)
@@ -85,7 +86,8 @@ def _sqlite(url: str, host: str, path: str, query: str) -> Store:
 
     if host or query or not path or path == ":memory:" or "\0" in path:
         raise Malformed(
-            f"{url!r} does not name a file and nothing else; say sqlite:///shop.db, or with the whole path sqlite:////var/lib/shop.db"
+            f"{without_password(url)!r} does not name a file and nothing else; "
+            "say sqlite:///shop.db, or with the whole path sqlite:////var/lib/shop.db"
         )
     return SqliteStore(Path(path))
 
