@@ -3,30 +3,26 @@
 No I/O: logs and read stores come in as protocols.
 """
 
+from diptych.read.checkpoint import Checkpoint, Failure, Generation, NeverFilled, Pause, State, Superseded
 from diptych.read.columns import Column, Kind, Scale
 from diptych.read.filters import Filter, between, ge, gt, le, lt, one_of, prefix
 from diptych.read.fold import Fold, FoldRules, Poison
+from diptych.read.letters import NOTHING_WITHHELD, Cause, Hold, Letter, Skip, Withheld
 from diptych.read.projection import Projection
 from diptych.read.projector import ProjectionSettings, Projector
 from diptych.read.queries import ASK_TIMEOUT, Answer, Lag, QueryHandler, QuerySide, Standing
 from diptych.read.rebuild import Rebuild, Stopped
 from diptych.read.shape import Key, ViewShape
-from diptych.read.store import (
-    Checkpoint,
-    Failure,
-    Generation,
-    NeverFilled,
-    Order,
-    Selector,
-    Snapshot,
-    Superseded,
-    ViewStore,
-)
+from diptych.read.share import segment_of
+from diptych.read.store import Order, Selector, Snapshot, ViewStore
 from diptych.read.views import Page, Rows, Selection, Views
+from diptych.read.workers import Worker
 
 __all__ = [
+    "NOTHING_WITHHELD",
     "ASK_TIMEOUT",
     "Answer",
+    "Cause",
     "Checkpoint",
     "Column",
     "Failure",
@@ -34,12 +30,15 @@ __all__ = [
     "Fold",
     "FoldRules",
     "Generation",
+    "Hold",
     "Key",
     "Kind",
     "Lag",
+    "Letter",
     "NeverFilled",
     "Order",
     "Page",
+    "Pause",
     "Poison",
     "Projection",
     "ProjectionSettings",
@@ -51,13 +50,17 @@ __all__ = [
     "Scale",
     "Selection",
     "Selector",
+    "Skip",
     "Snapshot",
     "Standing",
+    "State",
     "Stopped",
     "Superseded",
     "ViewShape",
     "ViewStore",
     "Views",
+    "Withheld",
+    "Worker",
     "between",
     "ge",
     "gt",
@@ -65,4 +68,5 @@ __all__ = [
     "lt",
     "one_of",
     "prefix",
+    "segment_of",
 ]

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from operator import attrgetter
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -10,7 +11,20 @@ import msgspec
 from diptych.errors import Malformed, NotFound
 from diptych.messages import View
 from diptych.messages.words import did_you_mean
-from diptych.read.columns import MAX_SCALE, Column, Kind, check_type, column_of, shown, typed_value, value_checker
+from diptych.read.columns import (
+    MAX_SCALE,
+    Column,
+    Kind,
+    check_type,
+    column_of,
+    in_utc,
+    is_enum,
+    real,
+    scaled,
+    shown,
+    typed_value,
+    value_checker,
+)
 
 V = TypeVar("V", bound=View)
 
@@ -53,6 +67,15 @@ class ViewShape(Generic[V]):
         if not _is_tuple(key) or len(key) != len(columns):
             raise Malformed(f"View {self.name} is found by {len(columns)} values: {', '.join(self.key)}")
         return tuple([typed_value(column, part) for column, part in zip(columns, key, strict=True)])
+
+    def key_text(self, key: Key) -> str:
+        """A key as JSON, equal for equal keys: how a row is named where its key is no value of a column."""
+        parts = key if len(self._key_columns) > 1 and _is_tuple(key) else (key,)
+        plain = [_plain(column, part) for column, part in zip(self._key_columns, parts, strict=False)]
+        try:
+            return msgspec.json.encode(plain[0] if len(plain) == 1 else plain).decode()
+        except (TypeError, ValueError):  # what a `keys=` function made up, and no column can hold
+            return msgspec.json.encode(ascii(key)).decode()
 
     def check_types(self, row: V) -> None:
         """Raises ValueError for a row whose values are not of its fields' types: rows are built unvalidated."""
@@ -100,6 +123,23 @@ class ViewShape(Generic[V]):
         ]
         text = msgspec.json.encode((self.name, version, described, self.key, self.index))
         return hashlib.sha256(text).hexdigest()[:32]
+
+
+def _plain(column: Column, value: Any) -> Any:
+    """A value of a key's field, the same for equal ones. Whatever else there may be is left as it is."""
+    with suppress(ValueError, TypeError, AttributeError):
+        if is_enum(column):
+            return value.value
+        match column.kind:
+            case Kind.DECIMAL:
+                return scaled(value, column.scale)
+            case Kind.DATETIME:
+                return in_utc(value)
+            case Kind.REAL:
+                return real(value)
+            case _:
+                return value
+    return value
 
 
 def _is_tuple(value: object) -> bool:

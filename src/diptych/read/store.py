@@ -5,82 +5,15 @@ from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-import msgspec
-
-from diptych.errors import Unavailable
 from diptych.log import Anchor
 from diptych.messages import View
+from diptych.read.checkpoint import Checkpoint, Failure, Generation, Pause
 from diptych.read.filters import Filter
+from diptych.read.letters import Hold, Letter, Skip, Withheld
 from diptych.read.shape import Key, ViewShape
+from diptych.read.workers import Worker
 
 V = TypeVar("V", bound=View)
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """Why a projection stands still: the position of the event it cannot apply, the reason, since when (UTC)."""
-
-    position: int
-    reason: str
-    since: str
-
-
-class Checkpoint(NamedTuple):
-    """Up to where a generation of a view, named by its epoch, has applied every event; `paused` says since when (UTC).
-
-    A view that is begun anew gets a higher epoch than any before.
-    """
-
-    log_id: str
-    anchor: Anchor
-    epoch: int
-    failure: Failure | None = None
-    paused: str | None = None
-
-    @property
-    def position(self) -> int:
-        """The log position up to which everything is applied."""
-        return self.anchor.position
-
-    @property
-    def astray(self) -> bool:
-        """Whether the view has applied what the log does not hold: its failure stands at an event it has applied."""
-        return self.failure is not None and self.failure.position <= self.position
-
-    @property
-    def hindrance(self) -> str | None:
-        """What keeps the projection from going on, in words, if anything does."""
-        failed = self.failure
-        words = [f"it stands still at event {failed.position} since {failed.since}: {failed.reason}"] if failed else []
-        words += [f"it is paused since {self.paused}"] if self.paused else []
-        return "; ".join(words) or None
-
-
-class Generation(NamedTuple):
-    """One filling of a view: the live one answers, another one is filled beside it."""
-
-    fingerprint: str
-    live: bool
-    checkpoint: Checkpoint
-
-    def fits(self, shape: ViewShape[Any], log_id: str) -> bool:
-        """Whether it is of this shape, and filled from this log."""
-        return self.fingerprint == shape.fingerprint and self.checkpoint.log_id == log_id
-
-    def may_replace(self, live: "Generation | None") -> bool:
-        """Whether no answer becomes older when this one answers in the place of the live one.
-
-        What a live one holds of another log, or of events that the log has lost, is no answer to any token.
-        """
-        here, there = self.checkpoint, None if live is None else live.checkpoint
-        return there is None or there.log_id != here.log_id or there.astray or here.position >= there.position
-
-
-class Superseded(Exception):
-    """A generation is not where its projector left it: others moved or replaced it, or the view is paused."""
-
-
-class NeverFilled(Unavailable):
-    """No projector has run on the view in this store."""
 
 
 class Order(NamedTuple):
@@ -105,10 +38,18 @@ class Selector(NamedTuple):
 class Snapshot(Protocol):
     """Reads under one snapshot, held read-only by the database. Raises Unavailable."""
 
-    async def checkpoint(self, shape: ViewShape[Any]) -> Checkpoint:
-        """Where the view's live generation stands in this snapshot; what is read of the view afterwards is read there.
+    async def generation(self, shape: ViewShape[Any]) -> Generation:
+        """The live generation of this shape in this snapshot, or, where none is yet, the one that is filled to be it.
 
-        Raises NeverFilled, and NotCaughtUp for one of another shape now.
+        What is read of the view afterwards is read there. Raises NeverFilled, and NotCaughtUp where there are only
+        generations of other shapes.
+        """
+        ...
+
+    async def held(self, shape: ViewShape[Any], keys: Collection[str] | None, upto: int) -> Letter | None:
+        """The first dead letter at or before a position, that holds back one of these keys (texts), or any without.
+
+        A letter that holds back a stream may concern every key.
         """
         ...
 
@@ -133,59 +74,144 @@ class Snapshot(Protocol):
         ...
 
 
-class ViewStore(Protocol):
-    """Keeps views. A view is written by its projectors alone, and read through snapshots.
-
-    A view has one live generation, which answers, and at most one beside it that is being filled to replace it.
-    """
-
-    async def prepare(self, shape: ViewShape[Any], log_id: str) -> Checkpoint:
-        """Makes the view ready to be projected, and says where its live generation stands.
-
-        If that is of another shape or log, or there is none, the one beside it goes live if it fits, else an empty one.
-        """
-        ...
-
-    async def begin(self, shape: ViewShape[Any], log_id: str, *, anew: bool = False) -> Checkpoint:
-        """A generation to fill beside the live one: the unfinished one if it fits; else, or if `anew`, an empty one."""
-        ...
-
-    async def switch(self, shape: ViewShape[Any], at: Checkpoint) -> bool:
-        """Makes the generation of `at` the live one, and drops the one before, in one transaction.
-
-        False, and nothing is changed, where `Generation.may_replace` says no. True if it is live already. Raises
-        Superseded if it is gone, or the view is paused.
-        """
-        ...
-
-    async def generations(self, shape: ViewShape[Any]) -> Sequence[Generation]:
-        """The generations that there are, also of other shapes, in order of their epochs."""
-        ...
+class Projected(Protocol):
+    """What a projector needs of a read store."""
 
     async def load(self, shape: ViewShape[V], keys: Collection[Key], at: Checkpoint) -> dict[Key, V]:
         """The rows that exist of these keys in the generation of `at`, in one call. Raises Superseded if it is gone."""
         ...
 
     async def commit(
-        self, shape: ViewShape[V], changes: Mapping[Key, V | None], at: Checkpoint, upto: Anchor
+        self,
+        shape: ViewShape[V],
+        changes: Mapping[Key, V | None],
+        at: Checkpoint,
+        upto: Anchor,
+        letters: Sequence[Letter] = (),
     ) -> Checkpoint:
-        """Writes the changed rows (None deletes) and moves the generation's checkpoint, in one transaction.
+        """Writes the changed rows (None deletes), parks the letters and moves the checkpoint, in one transaction.
 
-        Raises Superseded if it is not at `at` any more or the view is paused, ValueError for a row that the store
-        cannot hold.
+        It forgets the failure. Raises Superseded if the segment is not at the position and epoch of `at` any more or the
+        view is paused, ValueError for a row that the store cannot hold.
         """
         ...
 
     async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
-        """Keeps why the projection stands still; the next commit forgets it."""
+        """Keeps why the segment does not go on, if it is still at `at`; the next commit forgets it."""
         ...
 
-    async def pause(self, shape: ViewShape[Any], since: str) -> str | None:
-        """Refuses every commit to the view from now on. Gives since when it was paused already, None if it was not."""
+    async def withheld(self, shape: ViewShape[Any], at: Checkpoint) -> Withheld:
+        """What is held back in the segment of `at`, and which events are to be passed over in the view."""
         ...
 
-    async def resume(self, shape: ViewShape[Any]) -> str | None:
-        """Takes commits to the view again. Gives since when it was paused, None if it was not."""
+
+class ViewStore(Projected, Protocol):
+    """Keeps views. A view is written by its projectors alone, and read through snapshots.
+
+    Code of one fingerprint has one live generation of a view, which answers, and at most one that is being filled to
+    replace it. Generations of other fingerprints are of other versions of the code, and are left alone.
+    """
+
+    # Generations
+
+    async def prepare(self, shape: ViewShape[Any], log_id: str, segments: int = 1) -> Generation:
+        """The generation that fits: the live one; else the one being filled; else a new empty one of so many segments."""
+        ...
+
+    async def begin(
+        self, shape: ViewShape[Any], log_id: str, segments: int = 1, *, anew: bool = False
+    ) -> Generation:
+        """A generation to fill beside the live one: the unfinished one if it fits; else, or if `anew`, an empty one."""
+        ...
+
+    async def switch(self, shape: ViewShape[Any], number: int, *, keep: bool = False) -> bool:
+        """Makes a generation the live one of its fingerprint, in one transaction; the one before is dropped, or kept.
+
+        False, and nothing is changed, where `Generation.may_replace` says no. True if it is live already. Raises
+        Superseded if it is gone, or the view is paused.
+        """
+        ...
+
+    async def drop(self, shape: ViewShape[Any], number: int) -> bool:
+        """Drops a generation, of whatever shape, with all that is its own; False if there is none.
+
+        One of this shape that is live is not dropped: Superseded is raised.
+        """
+        ...
+
+    async def generations(self, shape: ViewShape[Any]) -> Sequence[Generation]:
+        """The generations that there are of the view's name, also of other shapes, in order of their numbers."""
+        ...
+
+    async def resegment(
+        self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int
+    ) -> Generation:
+        """Divides a generation anew, in one transaction; its segments have no owner then, and what is parked goes along.
+
+        `at` has the checkpoint of every segment, all at one position. Raises Superseded if one is not there any more.
+        """
+        ...
+
+    # Leases
+
+    async def beat(self, worker: Worker) -> Sequence[Worker]:
+        """Makes the worker known, or has its beat grow, and gives all workers, itself included, with their beats."""
+        ...
+
+    async def expel(self, worker: str, beat: int) -> bool:
+        """Forgets a worker that has not beaten since, and frees its segments, each with the next epoch, if that is so."""
+        ...
+
+    async def leave(self, worker: str) -> None:
+        """Forgets a worker that ends, and frees its segments, each with the next epoch."""
+        ...
+
+    async def take(self, shape: ViewShape[Any], at: Checkpoint, worker: str) -> Checkpoint:
+        """Gives a free segment to a known worker, with the next epoch. Raises Superseded if it is not free at that epoch."""
+        ...
+
+    async def release(self, shape: ViewShape[Any], at: Checkpoint) -> None:
+        """Frees a segment, with the next epoch, if it is still at the epoch of `at`."""
+        ...
+
+    # Dead letters
+
+    async def letters(
+        self, shape: ViewShape[Any], generation: int, hold: Hold | None = None, after: int = 0, limit: int = 1000
+    ) -> Sequence[tuple[int, Letter]]:
+        """Letters of a hold, or of all, in order of their positions, each with its segment; those after a position."""
+        ...
+
+    async def settle(  # noqa: PLR0913 - what becomes of a hold, in one transaction
+        self,
+        shape: ViewShape[V],
+        at: Checkpoint,
+        hold: Hold,
+        upto: int,
+        changes: Mapping[Key, V | None],
+        left: Letter | None = None,
+        skip: Skip | None = None,
+    ) -> None:
+        """Ends the letters of a hold up to a position: writes the rows, and forgets the letters, in one transaction.
+
+        `left` is the letter at `upto` that could not be applied either, and stays as it is given. `skip` is remembered. The
+        segment gets the next epoch, and is held back no longer if no letter of the hold is left. Raises Superseded if it
+        is not at the epoch of `at`, ValueError for a row that the store cannot hold.
+        """
+        ...
+
+    async def skips(self, shape: ViewShape[Any]) -> Sequence[Skip]:
+        """What operators have had passed over, in order of positions."""
+        ...
+
+    # Operators, and those who wait
+
+    async def pause(self, shape: ViewShape[Any], pause: Pause) -> Pause | None:
+        """Refuses every commit to the view from now on. Gives the pause that there was already, which stays."""
+        ...
+
+    async def resume(self, shape: ViewShape[Any]) -> Pause | None:
+        """Takes commits to the view again. Gives the pause that there was, None if there was none."""
         ...
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
@@ -193,8 +219,8 @@ class ViewStore(Protocol):
         ...
 
     async def reached(self, shape: ViewShape[Any], position: int, timeout: timedelta) -> bool:
-        """Waits until the view's checkpoint may have reached the position, or cannot, or the time is over; says which.
+        """Waits until the live generation may have reached the position, or cannot, or the time is over; says which.
 
-        It may wake early: whoever needs to know looks at the checkpoint again.
+        It may wake early: whoever needs to know looks at the generation again.
         """
         ...
