@@ -14,8 +14,8 @@ from diptych.read.shape import ViewShape
 class Failure(msgspec.Struct, frozen=True):
     """What keeps a segment from going on: where, why, and since when (UTC).
 
-    The category is `log` where the log does not hold what the view has applied, `store` where a store fails, and `event`
-    where an event can be neither applied nor parked.
+    The category is `log` where the log does not hold what the view has applied, `store` where a store fails, and
+    `event` where an event can be neither applied nor parked.
     """
 
     category: Literal["log", "store", "event"]

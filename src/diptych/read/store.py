@@ -74,38 +74,7 @@ class Snapshot(Protocol):
         ...
 
 
-class Projected(Protocol):
-    """What a projector needs of a read store."""
-
-    async def load(self, shape: ViewShape[V], keys: Collection[Key], at: Checkpoint) -> dict[Key, V]:
-        """The rows that exist of these keys in the generation of `at`, in one call. Raises Superseded if it is gone."""
-        ...
-
-    async def commit(
-        self,
-        shape: ViewShape[V],
-        changes: Mapping[Key, V | None],
-        at: Checkpoint,
-        upto: Anchor,
-        letters: Sequence[Letter] = (),
-    ) -> Checkpoint:
-        """Writes the changed rows (None deletes), parks the letters and moves the checkpoint, in one transaction.
-
-        It forgets the failure. Raises Superseded if the segment is not at the position and epoch of `at` any more or the
-        view is paused, ValueError for a row that the store cannot hold.
-        """
-        ...
-
-    async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
-        """Keeps why the segment does not go on, if it is still at `at`; the next commit forgets it."""
-        ...
-
-    async def withheld(self, shape: ViewShape[Any], at: Checkpoint) -> Withheld:
-        """What is held back in the segment of `at`, and which events are to be passed over in the view."""
-        ...
-
-
-class ViewStore(Projected, Protocol):
+class ViewStore(Protocol):
     """Keeps views. A view is written by its projectors alone, and read through snapshots.
 
     Code of one fingerprint has one live generation of a view, which answers, and at most one that is being filled to
@@ -118,9 +87,7 @@ class ViewStore(Projected, Protocol):
         """The generation that fits: the live one; else the one being filled; else a new empty one of so many segments."""
         ...
 
-    async def begin(
-        self, shape: ViewShape[Any], log_id: str, segments: int = 1, *, anew: bool = False
-    ) -> Generation:
+    async def begin(self, shape: ViewShape[Any], log_id: str, segments: int = 1, *, anew: bool = False) -> Generation:
         """A generation to fill beside the live one: the unfinished one if it fits; else, or if `anew`, an empty one."""
         ...
 
@@ -143,10 +110,9 @@ class ViewStore(Projected, Protocol):
         """The generations that there are of the view's name, also of other shapes, in order of their numbers."""
         ...
 
-    async def resegment(
-        self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int
-    ) -> Generation:
-        """Divides a generation anew, in one transaction; its segments have no owner then, and what is parked goes along.
+    async def resegment(self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int) -> Generation:
+        """Divides a generation anew, in one transaction; its segments have no owner then, and what is parked goes
+        along.
 
         `at` has the checkpoint of every segment, all at one position. Raises Superseded if one is not there any more.
         """
@@ -174,7 +140,36 @@ class ViewStore(Projected, Protocol):
         """Frees a segment, with the next epoch, if it is still at the epoch of `at`."""
         ...
 
+    # Writing
+
+    async def load(self, shape: ViewShape[V], keys: Collection[Key], at: Checkpoint) -> dict[Key, V]:
+        """The rows that exist of these keys in the generation of `at`, in one call. Raises Superseded if it is gone."""
+        ...
+
+    async def commit(
+        self,
+        shape: ViewShape[V],
+        changes: Mapping[Key, V | None],
+        at: Checkpoint,
+        upto: Anchor,
+        letters: Sequence[Letter] = (),
+    ) -> Checkpoint:
+        """Writes the changed rows (None deletes), parks the letters and moves the checkpoint, in one transaction.
+
+        It forgets the failure. Raises Superseded if the segment is not at the position and epoch of `at` any more or
+        the view is paused, ValueError for a row that the store cannot hold.
+        """
+        ...
+
+    async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
+        """Keeps why the segment does not go on, if it is still at `at`; the next commit forgets it."""
+        ...
+
     # Dead letters
+
+    async def withheld(self, shape: ViewShape[Any], at: Checkpoint) -> Withheld:
+        """What is held back in the segment of `at`, and which events are to be passed over in the view."""
+        ...
 
     async def letters(
         self, shape: ViewShape[Any], generation: int, hold: Hold | None = None, after: int = 0, limit: int = 1000
@@ -194,9 +189,9 @@ class ViewStore(Projected, Protocol):
     ) -> None:
         """Ends the letters of a hold up to a position: writes the rows, and forgets the letters, in one transaction.
 
-        `left` is the letter at `upto` that could not be applied either, and stays as it is given. `skip` is remembered. The
-        segment gets the next epoch, and is held back no longer if no letter of the hold is left. Raises Superseded if it
-        is not at the epoch of `at`, ValueError for a row that the store cannot hold.
+        `left` is the letter at `upto` that could not be applied either, and stays as it is given. `skip` is remembered.
+        The segment gets the next epoch, and is held back no longer if no letter of the hold is left. Raises Superseded
+        if it is not at the epoch of `at`, ValueError for a row that the store cannot hold.
         """
         ...
 
