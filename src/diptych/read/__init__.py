@@ -13,6 +13,7 @@ from diptych.read.projection import Projection
 from diptych.read.projector import UNTUNED, ProjectionSettings, Projector
 from diptych.read.queries import ASK_TIMEOUT, Answer, Lag, QueryHandler, QuerySide, Standing
 from diptych.read.rebuild import Rebuild, Stopped
+from diptych.read.repair import Repair, Retried
 from diptych.read.shape import Key, ViewShape
 from diptych.read.share import segment_of
 from diptych.read.store import Order, Selector, Snapshot, ViewStore
@@ -51,6 +52,8 @@ __all__ = [
     "QueryHandler",
     "QuerySide",
     "Rebuild",
+    "Repair",
+    "Retried",
     "Rows",
     "Scale",
     "Selection",

@@ -102,10 +102,7 @@ class Fold(Generic[V]):
                     subject = decode(event.data)
                 else:
                     subject = self._catalogue.decode(event)
-                if rule.key is not None:
-                    keys: Iterable[Key] = (rule.key(subject),)
-                else:
-                    keys = _several(rule, subject)
+                keys: Iterable[Key] = (rule.key(subject),) if rule.key is not None else _several(rule, subject)
             except Exception as error:  # noqa: BLE001 - whatever a handler's own code raises
                 parking.fail(Hold(stream=event.stream), event.position, event.type, error)
                 continue

@@ -16,7 +16,7 @@ LEASE = timedelta(seconds=5)
 
 
 class Place(NamedTuple):
-    """A segment of a projection, as workers are told apart by what they can run: `fingerprint` of its generation's code."""
+    """A segment of a projection; `fingerprint` is what workers that can run it are told by."""
 
     view: str
     fingerprint: str
@@ -29,8 +29,9 @@ class _Seen(NamedTuple):
 
 
 class Watch:
-    """Watches the beats of others. `gone` tells of a worker that it has ended, where that can be known; `clock` counts
-    seconds.
+    """Watches the beats of others.
+
+    `gone` tells of a worker that it has ended, where that can be known; `clock` counts seconds.
     """
 
     def __init__(self, me: str, lease: timedelta, gone: Callable[[str], bool], clock: Callable[[], float]) -> None:
@@ -62,11 +63,10 @@ def assigned(places: Sequence[Place], workers: Sequence[Worker]) -> Mapping[Plac
 
     `places` are all that one worker can run, in order. None for one that nobody can run.
     """
+    ordered = sorted(workers, key=lambda worker: worker.id)
     owners: dict[Place, str | None] = {}
     for number, place in enumerate(places):
-        able = sorted(
-            [worker for worker in workers if place.fingerprint in worker.fingerprints], key=lambda one: one.id
-        )
+        able = [worker for worker in ordered if place.fingerprint in worker.fingerprints]
         alike = len({worker.fingerprints for worker in able}) == 1  # they count the same places
         turn = number if alike else crc32(place.view.encode()) + place.segment
         owners[place] = able[turn % len(able)].id if able else None

@@ -1,4 +1,4 @@
-"""What is held back while a batch of events is folded: known holds and those that come up, with the letters for them."""
+"""What is held back while a batch of events is folded: known holds, and those that come up, with their letters."""
 
 import traceback
 from collections.abc import Iterable

@@ -67,7 +67,7 @@ class Projector:
     `checkpoint` is where it is. `on_idle` is called whenever there is nothing left to apply.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts that it works with
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that it works with
         self,
         fold: Fold[Any],
         log: EventLog,
@@ -127,7 +127,7 @@ class Projector:
         return True
 
     async def _apply_all(self, events: Events, upto: Anchor) -> None:
-        """Applies the events at once, or in parts where one of them changes very many rows, or the store refuses some."""
+        """Applies the events at once, or in parts where they change very many rows, or the store refuses some."""
         try:
             planned = await self._apply(events, upto, careful=False)
         except ValueError:
@@ -176,9 +176,7 @@ class Projector:
             return
         first = parking.letters[0]
         because = "" if first.cause is None else f": {first.cause.error}"
-        reason = (
-            f"more than {most} keys would be held back by dead letters, the next by event {first.position}{because}"
-        )
+        reason = f"more than {most} keys would be held back by dead letters, next by event {first.position}{because}"
         log.error("projection %s pauses itself: %s", self._shape.name, reason)
         await self._views.pause(self._shape, Pause(utc_now(), reason))
         raise Superseded(reason)

@@ -110,7 +110,7 @@ class Rebuild:
     async def _sound(self, generation: Generation) -> bool:
         """Whether the log holds what the generation has applied."""
         anchors = [(at.anchor, await self._log.anchor(at.position)) for at in generation.checkpoints]
-        return all([applied == held for applied, held in anchors])
+        return all(applied == held for applied, held in anchors)
 
     def _check_pause(self, generation: Generation) -> None:
         if (pause := generation.pause) is not None:

@@ -84,7 +84,7 @@ class ViewStore(Protocol):
     # Generations
 
     async def prepare(self, shape: ViewShape[Any], log_id: str, segments: int = 1) -> Generation:
-        """The generation that fits: the live one; else the one being filled; else a new empty one of so many segments."""
+        """The generation that fits: the live one; else the one being filled; else a new empty one, so divided."""
         ...
 
     async def begin(self, shape: ViewShape[Any], log_id: str, segments: int = 1, *, anew: bool = False) -> Generation:
@@ -111,8 +111,7 @@ class ViewStore(Protocol):
         ...
 
     async def resegment(self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int) -> Generation:
-        """Divides a generation anew, in one transaction; its segments have no owner then, and what is parked goes
-        along.
+        """Divides a generation anew, in one transaction: what is parked goes along, and no segment has an owner.
 
         `at` has the checkpoint of every segment, all at one position. Raises Superseded if one is not there any more.
         """
@@ -125,7 +124,7 @@ class ViewStore(Protocol):
         ...
 
     async def expel(self, worker: str, beat: int) -> bool:
-        """Forgets a worker that has not beaten since, and frees its segments, each with the next epoch, if that is so."""
+        """Forgets a worker if it has not beaten since, and frees its segments, each with the next epoch."""
         ...
 
     async def leave(self, worker: str) -> None:
@@ -133,7 +132,7 @@ class ViewStore(Protocol):
         ...
 
     async def take(self, shape: ViewShape[Any], at: Checkpoint, worker: str) -> Checkpoint:
-        """Gives a free segment to a known worker, with the next epoch. Raises Superseded if it is not free at that epoch."""
+        """Gives a free segment to a known worker, with the next epoch. Raises Superseded if it is not free any more."""
         ...
 
     async def release(self, shape: ViewShape[Any], at: Checkpoint) -> None:
@@ -177,7 +176,7 @@ class ViewStore(Protocol):
         """Letters of a hold, or of all, in order of their positions, each with its segment; those after a position."""
         ...
 
-    async def settle(  # noqa: PLR0913 - what becomes of a hold, in one transaction
+    async def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold, in one transaction
         self,
         shape: ViewShape[V],
         at: Checkpoint,

@@ -62,9 +62,9 @@ class _Running(NamedTuple):
 
 
 class ProjectionWorker:
-    """Runs jobs with whoever else does. `gone` tells of a worker's id that its process has ended, if that can be known."""
+    """Runs jobs with whoever else does. `gone` tells of a worker that its process has ended, if that can be known."""
 
-    def __init__(  # noqa: PLR0913 - the parts that it works with
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that it works with
         self,
         me: str,
         jobs: Sequence[Job],

@@ -195,7 +195,7 @@ class MemoryViews:
         ]
         return sorted(fitting, key=lambda one: (one[1].position, one[0], one[1].hold))[:limit]
 
-    async def settle(  # noqa: PLR0913 - what becomes of a hold, in one transaction
+    async def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold, in one transaction
         self,
         shape: ViewShape[V],
         at: Checkpoint,
