@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from diptych.log import BEGINNING, EventLog
-from diptych.read.checkpoint import Generation
+from diptych.read.checkpoint import Generation, numbered
 from diptych.read.fold import Fold, Step
 from diptych.read.letters import NOTHING_WITHHELD, Hold, Withheld
 from diptych.read.parking import Parking
@@ -66,9 +66,7 @@ class Audit:
                 generation = await snapshot.generation(self._shape)
                 share = _Share(self, snapshot, generation, number, shares)
                 found = [difference async for difference in share.differences(self._fold, self._log, self._views)]
-            now = next(
-                (one for one in await self._views.generations(self._shape) if one.number == generation.number), None
-            )
+            now = numbered(await self._views.generations(self._shape), generation.number)
             if now is None or [at.epoch for at in now.checkpoints] == [at.epoch for at in generation.checkpoints]:
                 self.rows += share.rows
                 return found
