@@ -104,7 +104,7 @@ class ViewStore(Protocol):
         ...
 
     async def complete(self, shape: ViewShape[Any], number: int) -> None:
-        """Makes what is put off while a generation is filled, as its indexes are; nothing where that is done already."""
+        """Makes what is put off while a generation is filled, its indexes; nothing where that is done already."""
         ...
 
     async def switch(self, shape: ViewShape[Any], number: int, *, keep: bool = False) -> bool:
