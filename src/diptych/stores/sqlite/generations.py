@@ -14,6 +14,7 @@ import msgspec
 from diptych.log import BEGINNING, Anchor
 from diptych.read import Checkpoint, Failure, Generation, Pause, State, Superseded, ViewShape
 from diptych.stores.sqlite.checkpoints import SQL, checkpoint
+from diptych.stores.sqlite.letters import reassign
 from diptych.stores.sqlite.rows import RowTable, dropped_name, quoted, table_name
 
 
@@ -51,11 +52,31 @@ def add(handle: sqlite3.Connection, shape: ViewShape[Any], log_id: str, segments
     if (unfinished := of_shape(handle, shape, State.FILLING)) is not None:
         drop(handle, shape.name, unfinished.number)
     ((number,),) = handle.execute(SQL["next_number"], (shape.name,)).fetchall()
-    for statement in RowTable(shape, number).create():
-        handle.execute(statement)
+    handle.execute(RowTable(shape, number).create())
     handle.execute(SQL["add"], (shape.name, number, shape.fingerprint, log_id, segments))
     _add_segments(handle, shape.name, number, segments, 1, BEGINNING)
     return standing(handle, shape.name, number)
+
+
+def add_onto(handle: sqlite3.Connection, shape: ViewShape[Any], log_id: str, segments: int, onto: Anchor) -> Generation:
+    """A generation with the rows of the live one, and its letters up to an event, where it stands."""
+    live = of_shape(handle, shape, State.LIVE)
+    if live is None or live.log_id != log_id:
+        raise Superseded(f"{shape.name} has no live generation to take the rows from")
+    number = add(handle, shape, log_id, segments).number
+    new, old = RowTable(shape, number).table, RowTable(shape, live.number).table
+    handle.execute(f"INSERT INTO {new} SELECT * FROM {old}")  # noqa: S608 - names
+    handle.execute(SQL["set_anchor"], (*onto, shape.name, number))
+    handle.execute(SQL["copy_letters"], (number, shape.name, live.number, onto.position))
+    reassign(handle, shape.name, number, segments)
+    return standing(handle, shape.name, number)
+
+
+def complete(handle: sqlite3.Connection, shape: ViewShape[Any], number: int) -> None:
+    """A generation has its indexes."""
+    if find(handle, shape.name, number) is not None:
+        for statement in RowTable(shape, number).index():
+            handle.execute(statement)
 
 
 def go_live(handle: sqlite3.Connection, name: str, ready: Generation, before: Generation | None, *, keep: bool) -> None:

@@ -132,20 +132,22 @@ class RowTable(Generic[V]):
         self.delete = f"DELETE FROM {self.table} WHERE " + " AND ".join(f"{quoted(name)} = ?" for name in shape.key)  # noqa: S608 - names
         self._lookups = {size: self._lookup(size) for size in _CHUNKS}
 
-    def create(self) -> list[str]:
-        """The statements that make the table and its indexes."""
+    def create(self) -> str:
+        """The statement that makes the table."""
         columns = [
             f"{quoted(column.name)} {_TYPES.get(column.kind, 'TEXT')}{'' if column.optional else ' NOT NULL'}"
             for column in self.shape.columns
         ]
         keys = ", ".join(quoted(name) for name in self.shape.key)
+        return f"CREATE TABLE {self.table} ({', '.join(columns)}, PRIMARY KEY ({keys})) STRICT, WITHOUT ROWID"
+
+    def index(self) -> list[str]:
+        """The statements that make its indexes, where they are not there yet."""
+        keys = ", ".join(quoted(name) for name in self.shape.key)
         index = self.table.strip('"')
         return [
-            f"CREATE TABLE {self.table} ({', '.join(columns)}, PRIMARY KEY ({keys})) STRICT, WITHOUT ROWID",
-            *[
-                f"CREATE INDEX {quoted(f'{index}_{name}')} ON {self.table} ({quoted(name)}, {keys})"
-                for name in self.shape.index
-            ],
+            f"CREATE INDEX IF NOT EXISTS {quoted(f'{index}_{name}')} ON {self.table} ({quoted(name)}, {keys})"
+            for name in self.shape.index
         ]
 
     def encode(self, row: V) -> Sequence[Any]:

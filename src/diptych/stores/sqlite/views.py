@@ -44,7 +44,9 @@ from diptych.stores.sqlite.connection import (
 from diptych.stores.sqlite.dropped import Sweeper
 from diptych.stores.sqlite.generations import (
     add,
+    add_onto,
     answering,
+    complete,
     divide,
     drop,
     find,
@@ -106,14 +108,29 @@ class SqliteViews:
         self._sweeper.sweep()
         return ready
 
-    async def begin(self, shape: ViewShape[Any], log_id: str, segments: int = 1, *, anew: bool = False) -> Generation:
+    async def begin(
+        self,
+        shape: ViewShape[Any],
+        log_id: str,
+        segments: int = 1,
+        *,
+        anew: bool = False,
+        onto: Anchor | None = None,
+    ) -> Generation:
         with self._transaction() as writer:
             unfinished = of_shape(writer, shape, State.FILLING)
-            if unfinished is not None and unfinished.log_id == log_id and not anew:
+            if onto is not None:
+                begun = add_onto(writer, shape, log_id, segments, onto)
+            elif unfinished is not None and unfinished.log_id == log_id and not anew:
                 return unfinished
-            begun = add(writer, shape, log_id, segments)
+            else:
+                begun = add(writer, shape, log_id, segments)
         self._sweeper.sweep()
         return begun
+
+    async def complete(self, shape: ViewShape[Any], number: int) -> None:
+        with self._transaction() as writer:
+            complete(writer, shape, number)
 
     async def switch(self, shape: ViewShape[Any], number: int, *, keep: bool = False) -> bool:
         with self._transaction() as writer:

@@ -29,6 +29,18 @@ INSERT INTO diptych_view (name, newest) VALUES (?, 1) ON CONFLICT (name) DO UPDA
 -- binds: name, generation, fingerprint, log_id, segments
 INSERT INTO diptych_generation (name, generation, fingerprint, log_id, state, segments) VALUES (?, ?, ?, ?, 'filling', ?);
 
+-- name: set_anchor
+-- purpose: where all segments of a generation stand
+-- binds: position, event_id, name, generation
+UPDATE diptych_segment SET position = ?, event_id = ? WHERE name = ? AND generation = ?;
+
+-- name: copy_letters
+-- purpose: the letters of another generation up to a position, for one that is begun on its rows; all in the first segment
+-- binds: generation, name, other generation, position
+INSERT OR IGNORE INTO diptych_letter (name, generation, segment, key, stream, position, type, parked_at, cause)
+SELECT name, ?1, 0, key, stream, position, type, parked_at, cause
+FROM diptych_letter WHERE name = ?2 AND generation = ?3 AND position <= ?4;
+
 -- name: add_segment
 -- purpose: a segment that is free
 -- binds: name, generation, segment, epoch, position, event_id, failure
