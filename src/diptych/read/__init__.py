@@ -6,10 +6,12 @@ No I/O: logs and read stores come in as protocols.
 from diptych.read.audit import Audit, Difference
 from diptych.read.checkpoint import Checkpoint, Failure, Generation, NeverFilled, Pause, State, Superseded
 from diptych.read.columns import Column, Kind, Scale
+from diptych.read.division import Division
 from diptych.read.filters import Filter, between, ge, gt, le, lt, one_of, prefix
 from diptych.read.fold import Fold, FoldRules
 from diptych.read.leases import LEASE
 from diptych.read.letters import NOTHING_WITHHELD, Cause, Hold, Letter, Skip, Withheld
+from diptych.read.parking import Parking
 from diptych.read.projection import Projection
 from diptych.read.projector import UNTUNED, ProjectionSettings, Projector
 from diptych.read.queries import ASK_TIMEOUT, Answer, Lag, QueryHandler, QuerySide, Standing
@@ -33,6 +35,7 @@ __all__ = [
     "Checkpoint",
     "Column",
     "Difference",
+    "Division",
     "Failure",
     "Filter",
     "Fold",
@@ -47,6 +50,7 @@ __all__ = [
     "NeverFilled",
     "Order",
     "Page",
+    "Parking",
     "Pause",
     "Projection",
     "ProjectionSettings",

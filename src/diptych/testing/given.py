@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar, overload
 from diptych.errors import ContextError, Malformed, Rejected
 from diptych.log import EventCatalogue, Metadata, RecordedEvent, to_microseconds
 from diptych.messages import Command, Event, Shape, View
-from diptych.read import Fold, FoldRules, Poison, Projection, ViewShape
+from diptych.read import NOTHING_WITHHELD, Fold, FoldRules, Parking, Projection, ViewShape
 from diptych.write import Aggregate, AggregateRules, Moment
 
 V = TypeVar("V", bound=View)
@@ -103,12 +103,12 @@ class GivenProjection(Generic[V]):
         fold = Fold(rules, catalogue)
         records = [_recorded(catalogue, number, event) for number, event in enumerate(events, 1)]
         self._shape = shape
-        try:
-            self._rows = [row for row in fold.apply(fold.plan(records), {}).values() if row is not None]
-            for row in self._rows:
-                shape.check(row)
-        except (Poison, ValueError) as error:
-            raise AssertionError(f"{shape.name} stands still: {error}") from error
+        parking = Parking(NOTHING_WITHHELD, MOMENT.now.isoformat())
+        steps, _ = fold.plan(records, parking)
+        self._rows = [row for row in fold.apply(steps, {}, parking, careful=True).values() if row is not None]
+        if parking.letters and (cause := parking.letters[0].cause) is not None:
+            position = parking.letters[0].position
+            raise AssertionError(f"{shape.name} cannot apply event {position}: {cause.error}\n\n{cause.traceback}")
 
     def shows(self, *rows: V) -> None:
         """Exactly these rows, in any order."""

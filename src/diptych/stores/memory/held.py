@@ -105,6 +105,11 @@ class HeldViews:
             self.remove(shape, before.about.number)
         self.keep(shape, ready._replace(about=ready.about._replace(state=State.LIVE)))
 
+    def skip(self, shape: ViewShape[Any], skip: Skip) -> None:
+        """An event is passed over from now on, for the reason that was given last."""
+        kept = [one for one in self.skips.get(shape.name, ()) if one[:2] != skip[:2]]
+        self.skips[shape.name] = [*kept, skip]
+
     def expel(self, worker: str) -> None:
         """Forgets a worker, and frees its segments."""
         self.workers.pop(worker, None)
@@ -135,7 +140,16 @@ def resegmented(held: HeldGeneration, segments: int) -> HeldGeneration:
     divided = held._replace(letters=_divided(held.letters, segments))
     anchor = about.checkpoints[0].anchor
     checkpoints = [
-        Checkpoint(about.log_id, about.number, number, segments, epoch, anchor, parked=divided.parked(number))
+        Checkpoint(
+            about.log_id,
+            about.number,
+            number,
+            segments,
+            epoch,
+            anchor,
+            parked=divided.parked(number),
+            failure=about.failure,
+        )
         for number in range(segments)
     ]
     return divided._replace(about=about._replace(checkpoints=checkpoints))

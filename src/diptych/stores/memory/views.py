@@ -104,9 +104,10 @@ class MemoryViews:
     async def resegment(self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int) -> Generation:
         with self._held.lock:
             found = self._held.find(shape, at[0].generation)
-            there = [] if found is None else [(one.position, one.epoch) for one in found.about.checkpoints]
-            if found is None or there != [(one.position, one.epoch) for one in at]:
-                raise Superseded(f"generation {at[0].generation} of {shape.name} is not where it was any more")
+            there = [] if found is None else [(one.anchor, one.epoch) for one in found.about.checkpoints]
+            together = len({one.anchor for one in at}) == 1
+            if found is None or not together or there != [(one.anchor, one.epoch) for one in at]:
+                raise Superseded(f"the segments of generation {at[0].generation} of {shape.name} are not all there")
             divided = resegmented(found, segments)
             self._held.keep(shape, divided)
             return self._shown(shape, divided)
@@ -227,7 +228,7 @@ class MemoryViews:
                 raise Superseded(f"segment {at.segment} of {shape.name} is not at epoch {at.epoch} any more")
             held = held.forget(at.segment, hold, upto).park(at.segment, [] if left is None else [left]).write(changes)
             if skip is not None:
-                self._held.skips.setdefault(shape.name, []).append(skip)
+                self._held.skip(shape, skip)
             settled = found._replace(epoch=found.epoch + 1, parked=held.parked(at.segment))
             self._held.keep(shape, moved(held, settled))
         self._wake_all(shape)
