@@ -85,8 +85,8 @@ NO_SPAN = {
 
 
 VIEWS = load_statements("diptych.stores.sqlite", "views.sql")
-LETTER_KEY = "SEARCH diptych_letter USING INDEX diptych_letter_key (name=? AND generation=? AND key=?"
-HOT_VIEWS = {
+BY_KEY = "INDEX diptych_letter_key (name=? AND generation=? AND key=?"
+HOT_VIEWS: dict[str, tuple[Any, ...]] = {
     "answering": (
         ("v", "f"),
         "SEARCH diptych_generation USING PRIMARY KEY (name=?)",
@@ -100,17 +100,17 @@ HOT_VIEWS = {
         "SEARCH diptych_generation USING PRIMARY KEY (name=? AND generation=?)",
     ),
     "lowest": (("v", 1), "SEARCH diptych_segment USING PRIMARY KEY (name=? AND generation=?)"),
-    "is_held": (("v", 1, 0, "k", ""), LETTER_KEY),
-    "forget": (("v", 1, 0, "k", "", 9), f"{LETTER_KEY} AND position<?)"),
+    "is_held": (("v", 1, 0, "k", ""), f"SEARCH diptych_letter USING COVERING {BY_KEY})"),
+    "forget": (("v", 1, 0, "k", "", 9), f"SEARCH diptych_letter USING COVERING {BY_KEY} AND position<?)"),
     "letters": ((1, "v", 0, 9), "SEARCH diptych_letter USING PRIMARY KEY (name=? AND generation=? AND position>?)"),
-    "letters_of": (("v", 1, 0, 9, "k", ""), f"{LETTER_KEY} AND position>?)"),
+    "letters_of": (("v", 1, 0, 9, "k", ""), f"SEARCH diptych_letter USING {BY_KEY} AND position>?)"),
     "first_letter": (("v", 1, 9), "SEARCH diptych_letter USING PRIMARY KEY (name=? AND generation=? AND position<?)"),
     "first_letter_of": (
         ("v", 1, 9, "[]"),
-        "SEARCH letter USING INDEX diptych_letter_key (name=? AND generation=? AND key=? AND position=?)",
-        "SEARCH first USING COVERING INDEX diptych_letter_key (name=? AND generation=? AND key=?)",
+        f"SEARCH letter USING {BY_KEY} AND position=?)",
+        f"SEARCH first USING COVERING {BY_KEY})",
     ),
-    "assign": ((0, "v", 1, "k"), LETTER_KEY),
+    "assign": ((0, "v", 1, "k"), f"SEARCH diptych_letter USING COVERING {BY_KEY})"),
     "skips": (("v",), "SEARCH diptych_skip USING PRIMARY KEY (name=?)"),
 }
 
