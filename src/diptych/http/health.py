@@ -30,7 +30,7 @@ def _reason(standing: Standing, max_lag: timedelta) -> str | None:
         return f"view {standing.view} stands still at position {standing.position}"
     if standing.lag.time > max_lag:
         late = standing.lag.time.total_seconds()
-        why = f"; it is paused since {standing.paused}" if standing.paused else ""
+        why = f"; it is paused since {standing.pause.since}" if standing.pause else ""
         return f"view {standing.view} is {late:.1f} s behind, and {max_lag.total_seconds():g} s is its bound{why}"
     return None
 
@@ -45,7 +45,8 @@ def _said(reasons: Sequence[str], standings: Sequence[Standing]) -> dict[str, An
                 "lag_events": standing.lag.events,
                 "lag_seconds": round(standing.lag.time.total_seconds(), 3),
                 "standing_still": standing.failure is not None,
-                "paused": standing.paused is not None,
+                "paused": standing.pause is not None,
+                "parked": standing.parked,
             }
             for standing in standings
         },

@@ -107,7 +107,7 @@ class Metrics:
             self._lag_events.labels(standing.view).set(standing.lag.events)
             self._lag_seconds.labels(standing.view).set(standing.lag.time.total_seconds())
             self._standing_still.labels(standing.view).set(0 if standing.failure is None else 1)
-            self._paused.labels(standing.view).set(0 if standing.paused is None else 1)
+            self._paused.labels(standing.view).set(0 if standing.pause is None else 1)
 
     def exposition(self) -> tuple[str, bytes]:
         """The content type, and everything in OpenMetrics."""

@@ -6,21 +6,26 @@ No I/O: logs and read stores come in as protocols.
 from diptych.read.checkpoint import Checkpoint, Failure, Generation, NeverFilled, Pause, State, Superseded
 from diptych.read.columns import Column, Kind, Scale
 from diptych.read.filters import Filter, between, ge, gt, le, lt, one_of, prefix
-from diptych.read.fold import Fold, FoldRules, Poison
+from diptych.read.fold import Fold, FoldRules
+from diptych.read.leases import LEASE
 from diptych.read.letters import NOTHING_WITHHELD, Cause, Hold, Letter, Skip, Withheld
 from diptych.read.projection import Projection
-from diptych.read.projector import ProjectionSettings, Projector
+from diptych.read.projector import UNTUNED, ProjectionSettings, Projector
 from diptych.read.queries import ASK_TIMEOUT, Answer, Lag, QueryHandler, QuerySide, Standing
 from diptych.read.rebuild import Rebuild, Stopped
+from diptych.read.repair import Repair, Retried
 from diptych.read.shape import Key, ViewShape
 from diptych.read.share import segment_of
 from diptych.read.store import Order, Selector, Snapshot, ViewStore
 from diptych.read.views import Page, Rows, Selection, Views
+from diptych.read.worker import Job, ProjectionWorker
 from diptych.read.workers import Worker
 
 __all__ = [
-    "NOTHING_WITHHELD",
     "ASK_TIMEOUT",
+    "LEASE",
+    "NOTHING_WITHHELD",
+    "UNTUNED",
     "Answer",
     "Cause",
     "Checkpoint",
@@ -31,6 +36,7 @@ __all__ = [
     "FoldRules",
     "Generation",
     "Hold",
+    "Job",
     "Key",
     "Kind",
     "Lag",
@@ -39,13 +45,15 @@ __all__ = [
     "Order",
     "Page",
     "Pause",
-    "Poison",
     "Projection",
     "ProjectionSettings",
+    "ProjectionWorker",
     "Projector",
     "QueryHandler",
     "QuerySide",
     "Rebuild",
+    "Repair",
+    "Retried",
     "Rows",
     "Scale",
     "Selection",

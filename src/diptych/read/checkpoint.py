@@ -14,8 +14,8 @@ from diptych.read.shape import ViewShape
 class Failure(msgspec.Struct, frozen=True):
     """What keeps a segment from going on: where, why, and since when (UTC).
 
-    The category is `log` where the log does not hold what the view has applied, `store` where a store fails, and `event`
-    where an event can be neither applied nor parked.
+    The category is `log` where the log does not hold what the view has applied, `store` where a store fails, and
+    `event` where an event can be neither applied nor parked.
     """
 
     category: Literal["log", "store", "event"]
@@ -102,7 +102,7 @@ class Generation(NamedTuple):
     @property
     def astray(self) -> bool:
         """Whether it has applied what the log does not hold."""
-        return any([checkpoint.astray for checkpoint in self.checkpoints])
+        return any(checkpoint.astray for checkpoint in self.checkpoints)
 
     @property
     def hindrance(self) -> str | None:
@@ -119,7 +119,7 @@ class Generation(NamedTuple):
         """What may hold it back when nothing hinders it, in words."""
         if (failed := self.failure) is not None:
             return f"it cannot go on at event {failed.position} since {failed.since}: {failed.reason}"
-        if any([checkpoint.owner is None for checkpoint in self.checkpoints]):
+        if any(checkpoint.owner is None for checkpoint in self.checkpoints):
             return "no worker projects it"
         if self.state is State.FILLING:
             return f"it is being filled, and is at event {self.position}"

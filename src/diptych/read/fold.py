@@ -5,6 +5,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from operator import attrgetter
 from types import NoneType
 from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_origin
@@ -12,16 +13,27 @@ from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_origin
 from diptych.log import EventCatalogue, Recorded, RecordedEvent, StoredEvent
 from diptych.messages import Event, View
 from diptych.messages.signature import Signature, is_message, options, place, read_signature
+from diptych.read.letters import Hold
+from diptych.read.parking import Parking
 from diptych.read.projection import Projection, ProjectionHandler
 from diptych.read.shape import Key, ViewShape
+from diptych.read.share import segment_of
 
 V = TypeVar("V", bound=View)
 
 
+MAX_STEPS = 20_000
+"""Steps after which a batch is closed, whatever events are left of its page: what bounds the rows that it holds."""
+
+MAX_KEYS = 100_000
+"""Rows that one event may change."""
+
+
 class Rule(NamedTuple):
-    """How one event changes a row."""
+    """How one event, of this stored name, changes a row."""
 
     event: type[Event]
+    name: str
     function: Callable[..., Any]
     key: Callable[[Any], Key] | None
     keys: Callable[[Any], Iterable[Key]] | None
@@ -32,15 +44,6 @@ class Rule(NamedTuple):
 
 Step = tuple[int, Rule, Any, Key]
 """One event for one row: position, rule, the event or its record, the row's key. Plain, as there are many."""
-
-
-class Poison(Exception):
-    """An event that the projection cannot apply, with its log position; the cause is chained."""
-
-    def __init__(self, position: int, reason: str) -> None:
-        super().__init__(f"event {position}: {reason}")
-        self.position = position
-        self.reason = reason
 
 
 class FoldRules(Generic[V]):
@@ -69,19 +72,28 @@ class Fold(Generic[V]):
     def __init__(self, rules: FoldRules[V], catalogue: EventCatalogue) -> None:
         self.shape = rules.shape
         self._catalogue = catalogue
-        self._rules = {event.__declared__.name: rule for event, rule in rules.rules.items()}
+        self._rules = {rule.name: rule for rule in rules.rules.values()}
         self._view = rules.shape.view
         self.types = frozenset(self._rules)
         self.wants_records = any(rule.wants_record for rule in self._rules.values())
 
-    def plan(self, events: Iterable[StoredEvent | RecordedEvent]) -> list[Step]:
-        """The steps that the events ask for, in log order. Raises Poison."""
+    def plan(
+        self, events: Iterable[StoredEvent | RecordedEvent], parking: Parking, segment: int = 0, segments: int = 1
+    ) -> tuple[list[Step], int]:
+        """The steps that the first events ask for in one segment, in log order, and how many events those are.
+
+        It ends after the event that brings more than MAX_STEPS. An event that cannot be read for its keys is parked.
+        """
         rules = self._rules
         decoders = self._catalogue.decoders
         steps: list[Step] = []
+        planned = 0
         for event in events:
+            planned += 1
             rule = rules.get(event.type)
             if rule is None:
+                continue
+            if parking.streams and parking.waits(Hold(stream=event.stream), event.position, event.type):
                 continue
             try:
                 if rule.wants_record:
@@ -90,50 +102,82 @@ class Fold(Generic[V]):
                     subject = decode(event.data)
                 else:
                     subject = self._catalogue.decode(event)
-                if rule.key is not None:
-                    steps.append((event.position, rule, subject, rule.key(subject)))
-                elif rule.keys is not None:
-                    steps += [(event.position, rule, subject, key) for key in dict.fromkeys(rule.keys(subject))]
-            except Exception as error:
-                raise Poison(event.position, _reason(error)) from error
-        return steps
+                keys: Iterable[Key] = (rule.key(subject),) if rule.key is not None else _several(rule, subject)
+            except Exception as error:  # noqa: BLE001 - whatever a handler's own code raises
+                parking.fail(Hold(stream=event.stream), event.position, event.type, error)
+                continue
+            if segments > 1:
+                keys = [key for key in keys if segment_of(self.shape.key_text(key), segments) == segment]
+            for key in keys:
+                steps.append((event.position, rule, subject, key))  # noqa: PERF401 - faster than extend for the one
+            if len(steps) > MAX_STEPS:
+                break
+        return steps, planned
 
-    def apply(self, steps: Iterable[Step], rows: Mapping[Key, V]) -> dict[Key, V | None]:
-        """The last state of every row that changed, None for one that is gone.
+    def apply(
+        self, steps: Iterable[Step], rows: Mapping[Key, V], parking: Parking, *, careful: bool = False
+    ) -> dict[Key, V | None]:
+        """The last state of every row that changed, None for one that is gone. What cannot be applied is parked.
 
-        Raises Poison, and ValueError where a handler gave a row of another key.
+        Raises ValueError where a handler gave a row of another key; if `careful`, that is found step by step, and
+        parked as well, and so is a row that no store could hold.
         """
-        view = self._view
         changes: dict[Key, V | None] = {}
         for position, rule, subject, key in steps:
+            if parking.holds and parking.waits(self._hold(key), position, rule.name):
+                continue
             row = changes[key] if key in changes else rows.get(key)
-            if row is None and rule.needs_row:
-                raise Poison(position, f"there is no {self.shape.name} row {key!r} for {rule.function.__name__}")
             try:
-                after = rule.function(row, subject, key) if rule.wants_key else rule.function(row, subject)
-            except Exception as error:
-                raise Poison(position, _reason(error)) from error
-            if after is not row:
-                if after is not None and type(after) is not view:
-                    given = f"{rule.function.__name__} gave {type(after).__name__}, not {self.shape.name} or None"
-                    raise Poison(position, given)
-                changes[key] = after
-        self._check(changes)
+                after = self._changed(rule, row, subject, key)
+                if after is not row:
+                    if careful and after is not None:
+                        self.shape.check(after)
+                        self._check_key(key, after)
+                    changes[key] = after
+            except Exception as error:  # noqa: BLE001 - whatever a handler raises
+                parking.fail(self._hold(key), position, rule.name, error)
+        if not careful:
+            for key, row in changes.items():
+                if row is not None:
+                    self._check_key(key, row)
         return changes
 
-    def _check(self, changes: Mapping[Key, V | None]) -> None:
-        key_of = self.shape.key_of
-        for key, row in changes.items():
-            if row is not None and key_of(row) != key:
-                raise ValueError(f"a handler gave the {self.shape.name} row {key_of(row)!r} for the key {key!r}")
+    def refuse(self, steps: Iterable[Step], parking: Parking, error: Exception) -> None:
+        """Parks every step, for the reason that a store has given."""
+        for position, rule, _, key in steps:
+            hold = self._hold(key)
+            if not parking.waits(hold, position, rule.name):
+                parking.fail(hold, position, rule.name, error)
+
+    def _changed(self, rule: Rule, row: V | None, subject: Any, key: Key) -> V | None:
+        if row is None and rule.needs_row:
+            raise LookupError(f"there is no {self.shape.name} row {key!r} for {rule.function.__name__}")
+        after: V | None = rule.function(row, subject, key) if rule.wants_key else rule.function(row, subject)
+        if after is not row and after is not None and type(after) is not self._view:
+            given = type(after).__name__
+            raise TypeError(f"{rule.function.__name__} gave {given}, not {self.shape.name} or None")
+        return after
+
+    def _check_key(self, key: Key, row: V) -> None:
+        given = self.shape.key_of(row)
+        if given != key:
+            raise ValueError(f"a handler gave the {self.shape.name} row {given!r} for the key {key!r}")
+
+    def _hold(self, key: Key) -> Hold:
+        return Hold(self.shape.key_text(key))
 
     def _recorded(self, event: StoredEvent | RecordedEvent) -> Recorded[Any]:
         assert isinstance(event, RecordedEvent)  # noqa: S101 - `wants_records` says to read them
         return self._catalogue.recorded(event)
 
 
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+def _several(rule: Rule, subject: Any) -> list[Key]:
+    """The different keys that the rule's own function gives."""
+    assert rule.keys is not None  # noqa: S101 - a rule has one way to its keys
+    keys = list(dict.fromkeys(islice(rule.keys(subject), MAX_KEYS + 1)))
+    if len(keys) > MAX_KEYS:
+        raise ValueError(f"more than {MAX_KEYS} keys for one event")
+    return keys
 
 
 def _rule(shape: ViewShape[Any], handler: ProjectionHandler) -> Rule:
@@ -149,7 +193,7 @@ def _rule(shape: ViewShape[Any], handler: ProjectionHandler) -> Rule:
     if signature.returns is None or set(options(signature.returns)) - {shape.view, NoneType}:
         raise TypeError(f"must be annotated to give {shape.view.__name__} or None")
     key = None if handler.keys is not None else _own_key(shape, event, wants_record=wants_record)
-    return Rule(event, function, key, handler.keys, wants_record, count == 3, needs_row)
+    return Rule(event, event.__declared__.name, function, key, handler.keys, wants_record, count == 3, needs_row)
 
 
 def _needs_row(shape: ViewShape[Any], signature: Signature) -> bool:

@@ -1,21 +1,23 @@
 """The running thing that applies a projection: page by page while it is behind, woken by the log when it is not.
 
 Cost is per page and per changed row: a page of events is read, the rows that it touches are loaded in one call, folded
-in memory, and written with the checkpoint in one transaction.
+in memory, and written with the checkpoint in one transaction. What cannot be applied is parked in that transaction.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from diptych.log import PAGE_EVENTS, Anchor, EventLog, Page, RecordedEvent, RecordPage, StoredEvent
-from diptych.read.fold import Fold, Poison
-from diptych.read.store import Checkpoint, Failure, NeverFilled, Superseded, ViewStore
+from diptych.read.checkpoint import Checkpoint, Failure, Pause, Superseded
+from diptych.read.fold import Fold
+from diptych.read.letters import NOTHING_WITHHELD
+from diptych.read.parking import Parking
+from diptych.read.store import ViewStore
 
 log = logging.getLogger(__name__)
 
@@ -24,137 +26,191 @@ Events = Sequence[StoredEvent | RecordedEvent]
 IDLE = timedelta(seconds=1)
 """How long a projector waits for news before it looks again by itself."""
 
-STAND_BY = timedelta(milliseconds=100)
-"""How long a projector rests that found another one at work on its view, or its view paused."""
-
 RETRY_FIRST = timedelta(milliseconds=100)
-RETRY_STORE = timedelta(seconds=1)
-RETRY_HALTED = timedelta(seconds=30)
-"""Waits before a store, or an event that could not be applied, is tried again: doubled from the first to the most."""
+RETRY_MOST = timedelta(seconds=1)
+"""Waits before what failed is tried again: doubled from the first to the most."""
+
+RETRY_ASTRAY = timedelta(seconds=30)
+"""How long a projector waits that has applied what the log does not hold: somebody has to act."""
+
+MAX_PARKED = 1000
+"""Keys that a projection holds back at most, unless told otherwise."""
 
 
 class ProjectionSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What tunes one projection where it runs. `batch` is the most events that are applied in one transaction."""
+    """What tunes one projection where it runs.
+
+    `batch` is the most events that are applied in one transaction; `segments` into how many shares a generation is
+    divided when it is begun; `max_parked` the most keys that dead letters hold back in one segment before the
+    projection pauses itself.
+    """
 
     batch: int = PAGE_EVENTS
+    segments: int = 1
+    max_parked: int = MAX_PARKED
 
 
-class Halted(Exception):
-    """The projection stands still at an event; why is kept with its checkpoint."""
+UNTUNED = ProjectionSettings()
 
-    def __init__(self, view: str, position: int, reason: str) -> None:
-        super().__init__(f"projection {view} stands still at event {position}: {reason}")
-        self.position = position
-        self.reason = reason
+
+class Astray(Exception):
+    """The log does not hold what the view has applied."""
+
+
+class Unapplied(Exception):
+    """An event can be neither applied nor parked."""
 
 
 class Projector:
-    """Applies one projection's events to its view, exactly once in effect, however many try to."""
+    """Applies one segment's events to its view, exactly once in effect, however many try to.
 
-    def __init__(self, fold: Fold[Any], log: EventLog, views: ViewStore, page_events: int = PAGE_EVENTS) -> None:
+    `checkpoint` is where it is. `on_idle` is called whenever there is nothing left to apply.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that it works with
+        self,
+        fold: Fold[Any],
+        log: EventLog,
+        views: ViewStore,
+        checkpoint: Checkpoint,
+        settings: ProjectionSettings = UNTUNED,
+        on_idle: Callable[[], None] = lambda: None,
+    ) -> None:
         self._fold = fold
         self._shape = fold.shape
         self._log = log
         self._views = views
-        self._page_events = page_events
-        self._claimed = False
-
-    async def begin(self) -> None:
-        """Makes the view ready, and finds out whether the log still holds what it has applied. Raises Unavailable."""
-        with suppress(Halted):
-            await self.prepare()
+        self._settings = settings
+        self._on_idle = on_idle
+        self._withheld = NOTHING_WITHHELD
+        self.checkpoint = checkpoint
 
     async def run(self) -> None:
-        """Applies events until it is cancelled, whatever fails: a failure is kept where queries see it, and retried."""
+        """Applies events until it is cancelled, whatever fails: a failure is kept where operators see it, and retried.
+
+        Raises Superseded when others have moved, taken or replaced the segment, or paused the view.
+        """
         wait = RETRY_FIRST
+        begun = False
         while True:
             try:
-                checkpoint = await self.prepare()
-                while not checkpoint.paused:
-                    checkpoint = await self.step(checkpoint)
-                    wait = RETRY_FIRST
-                await asyncio.sleep(STAND_BY.total_seconds())
-            except Superseded:  # another projector is at work, or another generation live; this one stands by
-                await asyncio.sleep(STAND_BY.total_seconds())
+                if not begun:
+                    await self.begin()
+                    begun = True
+                await self.step()
+                wait = RETRY_FIRST
+            except Superseded:
+                raise
             except Exception as error:  # noqa: BLE001 - one broken projection must not take the others with it
                 log.warning("projection %s waits %s s: %s", self._shape.name, wait.total_seconds(), error)
-                await asyncio.sleep(wait.total_seconds())
-                wait = min(wait * 2, RETRY_HALTED if isinstance(error, Halted) else RETRY_STORE)
+                await self._fail(error)
+                await asyncio.sleep((RETRY_ASTRAY if isinstance(error, Astray) else wait).total_seconds())
+                wait = min(wait * 2, RETRY_MOST)
 
-    async def step(self, checkpoint: Checkpoint) -> Checkpoint:
-        """Applies the next page, or waits a while for one.
+    async def begin(self) -> None:
+        """Learns what is held back, and finds out whether the log still holds what was applied. Raises Superseded."""
+        if await self._log.anchor(self.checkpoint.position) != self.checkpoint.anchor:
+            raise Astray(
+                "the log holds another event there than the view has applied: it was restored or has lost its end; "
+                f"have it filled anew: diptych projection rebuild {self._shape.name}"
+            )
+        self._withheld = await self._views.withheld(self._shape, self.checkpoint)
 
-        Raises Halted for an event that cannot be applied, after everything before it is applied and the failure kept.
-        """
-        page = await self._read(checkpoint.position)
-        if page.upto.position <= checkpoint.position:
-            await self._log.wait_past(checkpoint.position, IDLE)
-            return checkpoint
-        return await self._apply_all(page.events, checkpoint, page.upto)
+    async def step(self) -> bool:
+        """Applies the next page, or waits a while for one; says whether there was one. Raises Superseded."""
+        page = await self._read(self.checkpoint.position)
+        if page.upto.position <= self.checkpoint.position:
+            self._on_idle()
+            await self._log.wait_past(self.checkpoint.position, IDLE)
+            return False
+        await self._apply_all(page.events, page.upto)
+        return True
 
-    async def _apply_all(self, events: Events, checkpoint: Checkpoint, upto: Anchor) -> Checkpoint:
-        """Applies the events at once, or, where one of them cannot be applied, all before the first such one."""
+    async def _apply_all(self, events: Events, upto: Anchor) -> None:
+        """Applies the events at once, or in parts where they change very many rows, or the store refuses some."""
         try:
-            return await self._apply(events, checkpoint, upto)
-        except Poison as poison:
-            before = [event for event in events if event.position < poison.position]
-            if poison.position - 1 > checkpoint.position:
-                checkpoint = await self._apply_all(before, checkpoint, await self._anchor(poison.position - 1))
-            raise await self._halt(checkpoint, poison.position, poison.reason) from poison
-        except ValueError as error:
-            # A row does not fit the store, and the rows of a page are written at once: halves find the event.
-            if len(events) == 1:
-                raise await self._halt(checkpoint, events[0].position, str(error)) from error
-            middle = len(events) // 2
-            half = await self._anchor(events[middle - 1].position)
-            checkpoint = await self._apply_all(events[:middle], checkpoint, half)
-            return await self._apply_all(events[middle:], checkpoint, upto)
+            planned = await self._apply(events, upto, careful=False)
+        except ValueError:
+            try:
+                planned = await self._apply(events, upto, careful=True)
+            except ValueError as error:  # the store's own reason; halves find the event
+                if len(events) == 1:
+                    await self._refuse(events, upto, error)
+                    return
+                planned = len(events) // 2
+                await self._apply_all(events[:planned], await self._anchor(events[planned - 1].position))
+        if planned < len(events):
+            await self._apply_all(events[planned:], upto)
+
+    async def _apply(self, events: Events, upto: Anchor, *, careful: bool) -> int:
+        """Applies the first events, and says how many; all of them where they do not change very many rows."""
+        at = self.checkpoint
+        parking = self._parking()
+        steps, planned = self._fold.plan(events, parking, at.segment, at.segments)
+        if planned < len(events):
+            upto = await self._anchor(events[planned - 1].position)
+        rows = await self._views.load(self._shape, {key for _, _, _, key in steps}, at) if steps else {}
+        await self._commit(self._fold.apply(steps, rows, parking, careful=careful), upto, parking)
+        return planned
+
+    async def _refuse(self, events: Events, upto: Anchor, error: ValueError) -> None:
+        """Parks an event whose rows the store cannot hold, for every row that it would change."""
+        parking = self._parking()
+        steps, _ = self._fold.plan(events, parking, self.checkpoint.segment, self.checkpoint.segments)
+        self._fold.refuse(steps, parking, error)
+        try:
+            await self._commit({}, upto, parking)
+        except ValueError as unparked:
+            raise Unapplied(f"event {events[0].position} can be neither applied ({error}) nor parked") from unparked
+
+    async def _commit(self, changes: Any, upto: Anchor, parking: Parking) -> None:
+        if parking.letters:
+            await self._check_bound(parking)
+        self.checkpoint = await self._views.commit(self._shape, changes, self.checkpoint, upto, parking.letters)
+        self._withheld = parking.withheld
+
+    async def _check_bound(self, parking: Parking) -> None:
+        """Pauses the projection rather than hold back more keys than it may."""
+        most = self._settings.max_parked
+        if len(parking.holds) <= most:
+            return
+        first = parking.letters[0]
+        because = "" if first.cause is None else f": {first.cause.error}"
+        reason = f"more than {most} keys would be held back by dead letters, next by event {first.position}{because}"
+        log.error("projection %s pauses itself: %s", self._shape.name, reason)
+        await self._views.pause(self._shape, Pause(utc_now(), reason))
+        raise Superseded(reason)
+
+    def _parking(self) -> Parking:
+        return Parking(self._withheld, utc_now())
 
     async def _read(self, after: int) -> Page | RecordPage:
         read = self._log.read_records if self._fold.wants_records else self._log.read
-        return await read(after, self._page_events, self._fold.types)
+        return await read(after, self._settings.batch, self._fold.types)
 
-    async def _apply(self, events: Events, checkpoint: Checkpoint, upto: Anchor) -> Checkpoint:
-        steps = self._fold.plan(events)
-        rows = await self._views.load(self._shape, {key for _, _, _, key in steps}, checkpoint) if steps else {}
-        changes = self._fold.apply(steps, rows)
-        return await self._views.commit(self._shape, changes, checkpoint, upto)
-
-    async def _halt(self, checkpoint: Checkpoint, position: int, reason: str) -> Halted:
-        known = checkpoint.failure
-        if known is None or (known.position, known.reason) != (position, reason):
-            failure = Failure(position, reason, datetime.now(UTC).isoformat(timespec="seconds"))
-            await self._views.record_failure(self._shape, checkpoint, failure)
-        return Halted(self._shape.name, position, reason)
+    async def _fail(self, error: Exception) -> None:
+        """Keeps why it does not go on. Where that cannot be kept, it is in the process's own log at least."""
+        category: Literal["log", "store", "event"] = (
+            "log" if isinstance(error, Astray) else "event" if isinstance(error, Unapplied) else "store"
+        )
+        at, known = self.checkpoint, self.checkpoint.failure
+        position = at.position if category == "log" else at.position + 1
+        if known is not None and (known.category, known.position, known.reason) == (category, position, str(error)):
+            return
+        try:
+            self.checkpoint = await self._views.record_failure(
+                self._shape, at, Failure(category, position, str(error), utc_now())
+            )
+        except Exception as unkept:  # noqa: BLE001 - the store that fails may be this one
+            log.warning("the failure of projection %s cannot be kept: %s", self._shape.name, unkept)
 
     async def _anchor(self, position: int) -> Anchor:
         anchor = await self._log.anchor(position)
         if anchor is None:
-            raise Halted(self._shape.name, position, "the log does not have it any more")
+            raise Astray("the log does not have its end any more")
         return anchor
 
-    async def _claim(self) -> Checkpoint:
-        """Begins the view anew if it is of another shape, but once: a later start takes it over for good."""
-        if self._claimed:
-            with suppress(NeverFilled):
-                async with self._views.snapshot() as snapshot:
-                    checkpoint = await snapshot.checkpoint(self._shape)
-                    if checkpoint.log_id == self._log.log_id:
-                        return checkpoint
-        checkpoint = await self._views.prepare(self._shape, self._log.log_id)
-        self._claimed = True
-        return checkpoint
 
-    async def prepare(self) -> Checkpoint:
-        """Makes the view ready and says where it stands. Raises Halted if the log holds other events."""
-        return await self.judge(await self._claim())
-
-    async def judge(self, checkpoint: Checkpoint) -> Checkpoint:
-        """The checkpoint again, if the log holds what was applied there. Raises Halted, after the failure is kept."""
-        if await self._log.anchor(checkpoint.position) != checkpoint.anchor:
-            reason = (
-                "the log holds another event there than the view has applied: it was restored or has lost its end; "
-                f"have it filled anew: diptych projection rebuild {self._shape.name}"
-            )
-            raise await self._halt(checkpoint, checkpoint.position, reason)
-        return checkpoint
+def utc_now() -> str:
+    """The time, as it is shown to operators."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -14,8 +14,9 @@ from diptych.errors import Malformed, NotCaughtUp, NotFound, TimedOut
 from diptych.log import EventLog, Head, Token, from_microseconds
 from diptych.messages import Query, Shape, View
 from diptych.messages.words import did_you_mean
+from diptych.read.checkpoint import Generation, NeverFilled, Pause
 from diptych.read.shape import ViewShape
-from diptych.read.store import Checkpoint, NeverFilled, Snapshot, ViewStore
+from diptych.read.store import Snapshot, ViewStore
 from diptych.read.views import Behind, Views
 
 R = TypeVar("R")
@@ -42,31 +43,38 @@ NO_LAG = Lag(0, timedelta(0))
 class Answer(NamedTuple, Generic[R]):
     """A query's result with its circumstances. `position` is the log position that the answer holds everything up to.
 
-    `stale` says that the answer does not have the token it was asked for: only a lenient query is answered so.
+    `stale` says that the answer does not have the token it was asked for: only a lenient query is answered so. `parked`
+    is the number of keys, in the views that were read, which dead letters hold back: their rows may be older.
     """
 
     value: R
     position: int
     lag: Lag
     stale: bool
+    parked: int = 0
 
 
 class Standing(NamedTuple):
     """How a view stands: the position that it has reached, its lag, and why it stands still, if it does.
 
-    `checkpoint` is None for a view that was never filled, or that other code fills.
+    `generation` is None for a view that was never filled, or that other code fills.
     """
 
     view: str
     position: int
     lag: Lag
     failure: str | None
-    checkpoint: Checkpoint | None = None
+    generation: Generation | None = None
 
     @property
-    def paused(self) -> str | None:
-        """Since when an operator has paused it (UTC), None if nobody has."""
-        return None if self.checkpoint is None else self.checkpoint.paused
+    def pause(self) -> Pause | None:
+        """Since when it is paused, and why."""
+        return None if self.generation is None else self.generation.pause
+
+    @property
+    def parked(self) -> int:
+        """How many keys dead letters hold back."""
+        return 0 if self.generation is None else self.generation.parked
 
 
 class QueryHandler(NamedTuple):
@@ -136,8 +144,9 @@ class QuerySide:
             stale = True
         if not seen:
             return Answer(value, (await self._log.head()).position, NO_LAG, stale)
-        position = min([checkpoint.position for checkpoint in seen.values()])
-        return Answer(value, position, await self._lag(position, await self._head_of_turn()), stale)
+        position = min([generation.position for generation in seen.values()])
+        parked = sum([generation.parked for generation in seen.values()])
+        return Answer(value, position, await self._lag(position, await self._head_of_turn()), stale, parked)
 
     async def caught_up(self, after: Token, timeout: timedelta) -> None:
         """Waits until every view has reached the token. Raises NotCaughtUp, Malformed."""
@@ -146,10 +155,12 @@ class QuerySide:
         for shape in self._shapes.values():
             while True:
                 async with self._store.snapshot() as snapshot:
-                    checkpoint = await snapshot.checkpoint(shape)
-                if checkpoint.position >= wanted and not checkpoint.astray:
+                    generation = await snapshot.generation(shape)
+                    letter = await snapshot.held(shape, None, wanted) if generation.parked else None
+                behind = Behind(shape, generation, letter)
+                if generation.live and generation.position >= wanted and not generation.astray and letter is None:
                     break
-                await self._wait(shape, checkpoint, wanted, deadline)
+                await self._wait(behind, wanted, deadline)
 
     async def standings(self) -> list[Standing]:
         """How every view stands, all under one snapshot. Raises Unavailable."""
@@ -159,15 +170,14 @@ class QuerySide:
 
     async def _standing(self, shape: ViewShape[Any], snapshot: Snapshot, head: Head) -> Standing:
         try:
-            checkpoint = await snapshot.checkpoint(shape)
+            generation = await snapshot.generation(shape)
         except NotCaughtUp as error:
             return Standing(shape.name, error.position, await self._lag(error.position, head), error.reason)
         except NeverFilled:
             return Standing(shape.name, 0, await self._lag(0, head), "no projector has run on it yet")
-        failure = None if checkpoint.failure is None else checkpoint.failure.reason
-        return Standing(
-            shape.name, checkpoint.position, await self._lag(checkpoint.position, head), failure, checkpoint
-        )
+        position = generation.position
+        failure = None if generation.failure is None else generation.failure.reason
+        return Standing(shape.name, position, await self._lag(position, head), failure, generation)
 
     def _handler(self, query: Query[Any]) -> QueryHandler:
         handler = self._handlers.get(type(query))
@@ -194,11 +204,10 @@ class QuerySide:
 
     async def _fresh(
         self, handler: QueryHandler, query: Query[Any], wanted: int, timeout: timedelta, wait: timedelta
-    ) -> tuple[Any, Mapping[ViewShape[Any], Checkpoint]]:
-        """The result, and the checkpoints of the views that it was read from: all at the wanted position or after."""
-        deadline = 0.0
+    ) -> tuple[Any, Mapping[ViewShape[Any], Generation]]:
+        """The result, and the generations that it was read from: all at the wanted position or after."""
+        deadline = _clock() + wait.total_seconds()
         if wanted:
-            deadline = _clock() + wait.total_seconds()
             for shape in self._reads.get(handler.query, ()):
                 # What it read the last time, it will read again: waiting first saves running it in vain.
                 await self._store.reached(shape, wanted, timedelta(seconds=deadline - _clock()))
@@ -207,7 +216,7 @@ class QuerySide:
             if views.behind is None:
                 self._reads[handler.query] = views.seen
                 return value, views.seen
-            await self._wait(views.behind.shape, views.behind.checkpoint, wanted, deadline)
+            await self._wait(views.behind, wanted, deadline)
 
     async def _read(
         self, handler: QueryHandler, query: Query[Any], wanted: int, timeout: timedelta
@@ -224,13 +233,21 @@ class QuerySide:
         except TimeoutError:
             raise TimedOut(f"Query {handler.query.__declared__.name}", timeout) from None
 
-    async def _wait(self, shape: ViewShape[Any], checkpoint: Checkpoint, wanted: int, deadline: float) -> None:
+    async def _wait(self, behind: Behind, wanted: int, deadline: float) -> None:
+        """Waits until the view may have come further. Raises NotCaughtUp where it cannot, or the time is over."""
+        generation, name = behind.generation, behind.shape.name
         left = deadline - _clock()
-        if (hindrance := checkpoint.hindrance) is not None:
-            raise NotCaughtUp(shape.name, checkpoint.position, wanted, hindrance)
+        if (letter := behind.letter) is not None:
+            reason = (
+                f"a dead letter, event {letter.position}, holds back its {letter.hold}; "
+                f"look at it: diptych projection letters {name}"
+            )
+            raise NotCaughtUp(name, letter.position - 1, wanted, reason)
+        if (hindrance := generation.hindrance) is not None:
+            raise NotCaughtUp(name, generation.position, wanted, hindrance)
         if left <= 0:
-            raise NotCaughtUp(shape.name, checkpoint.position, wanted, "it is lagging; ask again, or allow more time")
-        await self._store.reached(shape, wanted, timedelta(seconds=left))
+            raise NotCaughtUp(name, generation.position, wanted, generation.delay)
+        await self._store.reached(behind.shape, wanted, timedelta(seconds=left))
 
     async def _head_of_turn(self) -> Head:
         """The log's head, read once for all answers of a turn of the event loop: a lag is not more exact than that."""

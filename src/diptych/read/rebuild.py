@@ -6,12 +6,17 @@ stopped or killed at any moment goes on where it was.
 
 import asyncio
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
-from diptych.log import PAGE_EVENTS, EventLog
+from diptych.log import EventLog
+from diptych.read.checkpoint import Failure, Generation, State, Superseded
 from diptych.read.fold import Fold
-from diptych.read.projector import STAND_BY, Halted, Projector
-from diptych.read.store import Checkpoint, Superseded, ViewStore
+from diptych.read.projector import utc_now
+from diptych.read.store import ViewStore
+
+LOOK = timedelta(milliseconds=100)
+"""How often a rebuild looks how far it is, at most."""
 
 
 class Stopped(Exception):
@@ -19,75 +24,94 @@ class Stopped(Exception):
 
 
 class Rebuild:
-    """One rebuild of a view. Several of one view may run: they fill the same generation together.
+    """One rebuild of a view, which workers do: they fill the generation of `number`. Several of one view fill the same.
 
     `began_at`, `position` and `head` are where it began, how far it is, and how far the log was when it last looked.
     """
 
-    def __init__(self, fold: Fold[Any], log: EventLog, views: ViewStore, page_events: int = PAGE_EVENTS) -> None:
+    def __init__(self, fold: Fold[Any], log: EventLog, views: ViewStore) -> None:
         self._shape = fold.shape
         self._log = log
         self._views = views
-        self._projector = Projector(fold, log, views, page_events)
-        self.began_at = self.position = self.head = 0
+        self._idle = asyncio.Event()
+        self.number = self.began_at = self.position = self.head = 0
 
-    async def begin(self, *, anew: bool = False) -> Checkpoint:
+    async def begin(self, segments: int = 1, *, anew: bool = False) -> Generation:
         """The unfinished generation that fits, or an empty one; with `anew` an empty one. Raises Stopped.
 
-        One that came upon an event that it could not apply is not gone on with: its handlers are others by now.
+        One that has dead letters, or has applied what the log has lost, is not gone on with.
         """
-        for generation in await self._views.generations(self._shape):
-            self._check_pause(generation.checkpoint)
-        checkpoint = await self._views.begin(self._shape, self._log.log_id, anew=anew)
-        with suppress(Halted):  # the log has lost events that it had applied
-            await self._projector.judge(checkpoint)
-        checkpoint = await self._look(checkpoint.epoch)
-        if checkpoint.failure is not None:
-            checkpoint = await self._views.begin(self._shape, self._log.log_id, anew=True)
-        self.began_at = self.position = checkpoint.position
+        generation = await self._views.begin(self._shape, self._log.log_id, segments, anew=anew)
+        if generation.parked or not await self._sound(generation):
+            generation = await self._views.begin(self._shape, self._log.log_id, segments, anew=True)
+        self._check_pause(generation)
+        self.number = generation.number
+        self.began_at = self.position = generation.position
         self.head = (await self._log.head()).position
-        return checkpoint
+        return generation
 
-    async def run(self, checkpoint: Checkpoint) -> Checkpoint:
-        """Fills the generation of the checkpoint, and makes it live. Raises Stopped, Unavailable."""
+    def idle(self) -> None:
+        """A worker has nothing left to apply."""
+        self._idle.set()
+
+    async def finish(self, *, keep: bool = False, with_letters: bool = False) -> Generation:
+        """Waits until the generation is filled, and makes it live. Raises Stopped, Unavailable.
+
+        The one before is kept if `keep`. One with more dead letters than the one before is made live only
+        `with_letters`.
+        """
         while True:
-            try:
-                checkpoint = await self._catch_up(checkpoint)
-                if await self._views.switch(self._shape, checkpoint):
-                    return checkpoint
+            generation = await self._look()
+            if generation.live:
+                return generation
+            if generation.position >= self.head:
+                if not with_letters:
+                    await self._check_letters(generation)
+                with suppress(Superseded):
+                    if await self._views.switch(self._shape, self.number, keep=keep):
+                        return await self._look()
                 await self._judge_live()
-            except Superseded:
-                await asyncio.sleep(STAND_BY.total_seconds())
-                checkpoint = await self._look(checkpoint.epoch)
-            except Halted as halt:
-                raise Stopped(
-                    f"{self._shape.name} cannot be rebuilt past event {halt.position}: {halt.reason}. The generation "
-                    "before stays live. Mend the handler, and rebuild again: that begins from the start of the log"
-                ) from halt
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), LOOK.total_seconds())
+            self._idle.clear()
 
-    async def _catch_up(self, checkpoint: Checkpoint) -> Checkpoint:
+    async def _look(self) -> Generation:
         self.head = (await self._log.head()).position
-        while checkpoint.position < self.head:
-            checkpoint = await self._projector.step(checkpoint)
-            self.position = checkpoint.position
-            await asyncio.sleep(0)  # a page may be applied without waiting for anything; others get their turn
-        return checkpoint
+        for generation in await self._views.generations(self._shape):
+            if generation.number == self.number and generation.state is not State.KEPT:
+                self._check_pause(generation)
+                self.position = generation.position
+                return generation
+        raise Stopped(f"another rebuild, or an operator, has ended this one of {self._shape.name} meanwhile")
+
+    async def _live(self) -> Generation | None:
+        found = await self._views.generations(self._shape)
+        return next((one for one in found if one.live and one.fits(self._shape, self._log.log_id)), None)
+
+    async def _check_letters(self, generation: Generation) -> None:
+        live = await self._live()
+        if generation.parked <= (0 if live is None else live.parked):
+            return
+        raise Stopped(
+            f"{self._shape.name} has more dead letters after the rebuild: {generation.parked} keys are held back. The "
+            f"generation before stays live. Look at them: diptych projection letters {self._shape.name} --generation "
+            f"{self.number}. Mend the handler and rebuild again, or take it as it is with --with-letters"
+        )
 
     async def _judge_live(self) -> None:
         """Has it noted if the live generation is ahead of a log that lost its end: it would never be overtaken."""
-        for generation in await self._views.generations(self._shape):
-            if generation.live and generation.checkpoint.log_id == self._log.log_id:
-                with suppress(Halted):
-                    await self._projector.judge(generation.checkpoint)
+        live = await self._live()
+        if live is None or live.astray or await self._sound(live):
+            return
+        for at in live.checkpoints:
+            reason = "the log holds another event there than the view has applied; it is being rebuilt"
+            await self._views.record_failure(self._shape, at, Failure("log", at.position, reason, utc_now()))
 
-    def _check_pause(self, checkpoint: Checkpoint) -> None:
-        if checkpoint.paused:
-            raise Stopped(f"{self._shape.name} is paused since {checkpoint.paused}; resume it, and rebuild it then")
+    async def _sound(self, generation: Generation) -> bool:
+        """Whether the log holds what the generation has applied."""
+        anchors = [(at.anchor, await self._log.anchor(at.position)) for at in generation.checkpoints]
+        return all(applied == held for applied, held in anchors)
 
-    async def _look(self, epoch: int) -> Checkpoint:
-        for generation in await self._views.generations(self._shape):
-            checkpoint = generation.checkpoint
-            if checkpoint.epoch == epoch:
-                self._check_pause(checkpoint)
-                return checkpoint
-        raise Stopped(f"another rebuild, or another version of the code, has begun {self._shape.name} anew meanwhile")
+    def _check_pause(self, generation: Generation) -> None:
+        if (pause := generation.pause) is not None:
+            raise Stopped(f"{self._shape.name} is paused since {pause.since}; resume it, and rebuild it then")

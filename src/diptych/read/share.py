@@ -1,4 +1,4 @@
-"""Which segment of a projection a row belongs to: a fixed function of its key, the same in every process and for ever."""
+"""Which segment of a projection a row belongs to: a fixed function of its key, the same everywhere and for ever."""
 
 from zlib import crc32
 

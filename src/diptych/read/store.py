@@ -74,38 +74,7 @@ class Snapshot(Protocol):
         ...
 
 
-class Projected(Protocol):
-    """What a projector needs of a read store."""
-
-    async def load(self, shape: ViewShape[V], keys: Collection[Key], at: Checkpoint) -> dict[Key, V]:
-        """The rows that exist of these keys in the generation of `at`, in one call. Raises Superseded if it is gone."""
-        ...
-
-    async def commit(
-        self,
-        shape: ViewShape[V],
-        changes: Mapping[Key, V | None],
-        at: Checkpoint,
-        upto: Anchor,
-        letters: Sequence[Letter] = (),
-    ) -> Checkpoint:
-        """Writes the changed rows (None deletes), parks the letters and moves the checkpoint, in one transaction.
-
-        It forgets the failure. Raises Superseded if the segment is not at the position and epoch of `at` any more or the
-        view is paused, ValueError for a row that the store cannot hold.
-        """
-        ...
-
-    async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
-        """Keeps why the segment does not go on, if it is still at `at`; the next commit forgets it."""
-        ...
-
-    async def withheld(self, shape: ViewShape[Any], at: Checkpoint) -> Withheld:
-        """What is held back in the segment of `at`, and which events are to be passed over in the view."""
-        ...
-
-
-class ViewStore(Projected, Protocol):
+class ViewStore(Protocol):
     """Keeps views. A view is written by its projectors alone, and read through snapshots.
 
     Code of one fingerprint has one live generation of a view, which answers, and at most one that is being filled to
@@ -115,12 +84,10 @@ class ViewStore(Projected, Protocol):
     # Generations
 
     async def prepare(self, shape: ViewShape[Any], log_id: str, segments: int = 1) -> Generation:
-        """The generation that fits: the live one; else the one being filled; else a new empty one of so many segments."""
+        """The generation that fits: the live one; else the one being filled; else a new empty one, so divided."""
         ...
 
-    async def begin(
-        self, shape: ViewShape[Any], log_id: str, segments: int = 1, *, anew: bool = False
-    ) -> Generation:
+    async def begin(self, shape: ViewShape[Any], log_id: str, segments: int = 1, *, anew: bool = False) -> Generation:
         """A generation to fill beside the live one: the unfinished one if it fits; else, or if `anew`, an empty one."""
         ...
 
@@ -143,10 +110,8 @@ class ViewStore(Projected, Protocol):
         """The generations that there are of the view's name, also of other shapes, in order of their numbers."""
         ...
 
-    async def resegment(
-        self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int
-    ) -> Generation:
-        """Divides a generation anew, in one transaction; its segments have no owner then, and what is parked goes along.
+    async def resegment(self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int) -> Generation:
+        """Divides a generation anew, in one transaction: what is parked goes along, and no segment has an owner.
 
         `at` has the checkpoint of every segment, all at one position. Raises Superseded if one is not there any more.
         """
@@ -159,7 +124,7 @@ class ViewStore(Projected, Protocol):
         ...
 
     async def expel(self, worker: str, beat: int) -> bool:
-        """Forgets a worker that has not beaten since, and frees its segments, each with the next epoch, if that is so."""
+        """Forgets a worker if it has not beaten since, and frees its segments, each with the next epoch."""
         ...
 
     async def leave(self, worker: str) -> None:
@@ -167,14 +132,43 @@ class ViewStore(Projected, Protocol):
         ...
 
     async def take(self, shape: ViewShape[Any], at: Checkpoint, worker: str) -> Checkpoint:
-        """Gives a free segment to a known worker, with the next epoch. Raises Superseded if it is not free at that epoch."""
+        """Gives a free segment to a known worker, with the next epoch. Raises Superseded if it is not free any more."""
         ...
 
     async def release(self, shape: ViewShape[Any], at: Checkpoint) -> None:
         """Frees a segment, with the next epoch, if it is still at the epoch of `at`."""
         ...
 
+    # Writing
+
+    async def load(self, shape: ViewShape[V], keys: Collection[Key], at: Checkpoint) -> dict[Key, V]:
+        """The rows that exist of these keys in the generation of `at`, in one call. Raises Superseded if it is gone."""
+        ...
+
+    async def commit(
+        self,
+        shape: ViewShape[V],
+        changes: Mapping[Key, V | None],
+        at: Checkpoint,
+        upto: Anchor,
+        letters: Sequence[Letter] = (),
+    ) -> Checkpoint:
+        """Writes the changed rows (None deletes), parks the letters and moves the checkpoint, in one transaction.
+
+        It forgets the failure. Raises Superseded if the segment is not at the position and epoch of `at` any more or
+        the view is paused, ValueError for a row that the store cannot hold.
+        """
+        ...
+
+    async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
+        """Keeps why the segment does not go on, if it is still at `at`; the next commit forgets it."""
+        ...
+
     # Dead letters
+
+    async def withheld(self, shape: ViewShape[Any], at: Checkpoint) -> Withheld:
+        """What is held back in the segment of `at`, and which events are to be passed over in the view."""
+        ...
 
     async def letters(
         self, shape: ViewShape[Any], generation: int, hold: Hold | None = None, after: int = 0, limit: int = 1000
@@ -182,7 +176,7 @@ class ViewStore(Projected, Protocol):
         """Letters of a hold, or of all, in order of their positions, each with its segment; those after a position."""
         ...
 
-    async def settle(  # noqa: PLR0913 - what becomes of a hold, in one transaction
+    async def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold, in one transaction
         self,
         shape: ViewShape[V],
         at: Checkpoint,
@@ -194,9 +188,9 @@ class ViewStore(Projected, Protocol):
     ) -> None:
         """Ends the letters of a hold up to a position: writes the rows, and forgets the letters, in one transaction.
 
-        `left` is the letter at `upto` that could not be applied either, and stays as it is given. `skip` is remembered. The
-        segment gets the next epoch, and is held back no longer if no letter of the hold is left. Raises Superseded if it
-        is not at the epoch of `at`, ValueError for a row that the store cannot hold.
+        `left` is the letter at `upto` that could not be applied either, and stays as it is given. `skip` is remembered.
+        The segment gets the next epoch, and is held back no longer if no letter of the hold is left. Raises Superseded
+        if it is not at the epoch of `at`, ValueError for a row that the store cannot hold.
         """
         ...
 

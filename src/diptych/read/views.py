@@ -1,16 +1,18 @@
 """What a query handler reads from: typed rows of views, all under one snapshot, read-only by force of the database."""
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from diptych.errors import Malformed, NotFound, TooLarge
 from diptych.messages import View
 from diptych.messages.words import did_you_mean
+from diptych.read.checkpoint import Generation
 from diptych.read.columns import ORDERED, SUMMABLE, Column, Kind, typed_value
 from diptych.read.cursor import read_cursor, write_cursor
 from diptych.read.filters import Between, Compared, Filter, OneOf, Prefix, as_filter
+from diptych.read.letters import Letter
 from diptych.read.shape import Key, ViewShape
-from diptych.read.store import Checkpoint, Order, Selector, Snapshot
+from diptych.read.store import Order, Selector, Snapshot
 
 V = TypeVar("V", bound=View)
 
@@ -23,12 +25,16 @@ MAX_ALTERNATIVES = 1000
 
 
 class Behind(Exception):
-    """A view that the query reads does not have the wanted position in this snapshot."""
+    """A view that the query reads does not have the wanted position in this snapshot, or not for a key of it.
 
-    def __init__(self, shape: ViewShape[Any], checkpoint: Checkpoint) -> None:
+    `letter` is the dead letter that holds the key back.
+    """
+
+    def __init__(self, shape: ViewShape[Any], generation: Generation, letter: Letter | None = None) -> None:
         super().__init__(shape.name)
         self.shape = shape
-        self.checkpoint = checkpoint
+        self.generation = generation
+        self.letter = letter
 
 
 class Page(NamedTuple, Generic[V]):
@@ -45,7 +51,7 @@ class Views:
         self._snapshot = snapshot
         self._shapes = shapes
         self._wanted = wanted
-        self.seen: dict[ViewShape[Any], Checkpoint] = {}
+        self.seen: dict[ViewShape[Any], Generation] = {}
         self.behind: Behind | None = None
 
     def __getitem__(self, view: type[V]) -> "Rows[V]":
@@ -67,15 +73,23 @@ class Views:
             await self.admit(shape)
         return await self._snapshot.sql(statement, binds)
 
-    async def admit(self, shape: ViewShape[Any]) -> Snapshot:
-        """The snapshot, once the view is known to be fresh enough in it. Raises Behind."""
-        if shape not in self.seen:
-            checkpoint = await self._snapshot.checkpoint(shape)
-            if self._wanted and (checkpoint.position < self._wanted or checkpoint.astray):
-                self.behind = Behind(shape, checkpoint)
-                raise self.behind
-            self.seen[shape] = checkpoint
+    async def admit(self, shape: ViewShape[Any], keys: Collection[Key] | None = None) -> Snapshot:
+        """The snapshot, once the view is known to be fresh enough in it for these keys, or for all. Raises Behind."""
+        generation = self.seen.get(shape)
+        if generation is None:
+            generation = await self._snapshot.generation(shape)
+            if not generation.live or (self._wanted and (generation.position < self._wanted or generation.astray)):
+                raise self._behind(Behind(shape, generation))
+            self.seen[shape] = generation
+        if self._wanted and generation.parked:
+            texts = None if keys is None else [shape.key_text(key) for key in keys]
+            if (letter := await self._snapshot.held(shape, texts, self._wanted)) is not None:
+                raise self._behind(Behind(shape, generation, letter))
         return self._snapshot
+
+    def _behind(self, behind: Behind) -> Behind:
+        self.behind = behind
+        return behind
 
 
 class Selection(Generic[V]):
@@ -161,13 +175,13 @@ class Rows(Selection[V]):
     async def get(self, key: Key) -> V | None:
         """The row of a key (a tuple where the key has several fields), or None."""
         key = self._shape.key_value(key)
-        snapshot = await self._views.admit(self._shape)
+        snapshot = await self._views.admit(self._shape, (key,))
         return (await snapshot.get_many(self._shape, [key])).get(key)
 
     async def get_many(self, keys: Iterable[Key]) -> list[V]:
         """The rows that exist of these keys, in the order of the keys."""
         wanted = [self._shape.key_value(key) for key in keys]
-        snapshot = await self._views.admit(self._shape)
+        snapshot = await self._views.admit(self._shape, wanted)
         found = await snapshot.get_many(self._shape, wanted)
         return [found[key] for key in wanted if key in found]
 

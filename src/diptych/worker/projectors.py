@@ -6,17 +6,16 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from diptych.read import Fold, ProjectionSettings, Projector
+from diptych.read import UNTUNED, Fold, Job, ProjectionSettings, ProjectionWorker
 from diptych.stores import Store
-
-UNTUNED = ProjectionSettings()
+from diptych.worker.identity import gone, new_identity
 
 
 @asynccontextmanager
 async def projectors_beside(
     store: Store, folds: Sequence[Fold[Any]], settings: Mapping[str, ProjectionSettings]
 ) -> AsyncGenerator[None]:
-    """Runs a projector for each fold while the context is open. It opens when every view is ready to be filled.
+    """Runs a worker for the folds while the context is open. It opens when every view is ready to be filled.
 
     `settings` go by the view's name, and need not have all of them.
 
@@ -57,14 +56,11 @@ class _ProjectorThread:
             raise self._error
 
     def end(self) -> None:
-        """Stops the projectors between two pages, and waits for that."""
+        """Stops the worker between two pages, and waits for that."""
         assert self._loop is not None  # noqa: S101 - it has begun
         assert self._stop is not None  # noqa: S101 - it has begun
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
-
-    def _batch(self, fold: Fold[Any]) -> int:
-        return self._settings.get(fold.shape.name, UNTUNED).batch
 
     def _main(self) -> None:
         try:
@@ -80,12 +76,14 @@ class _ProjectorThread:
         async with AsyncExitStack() as stack:
             log = await stack.enter_async_context(self._store.log())
             views = await stack.enter_async_context(self._store.views())
-            projectors = [Projector(fold, log, views, self._batch(fold)) for fold in self._folds]
-            for projector in projectors:
-                await projector.begin()
-            running = [asyncio.create_task(projector.run()) for projector in projectors]
-            self._started.set()
-            await self._stop.wait()
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            jobs = [Job(fold, self._settings.get(fold.shape.name, UNTUNED)) for fold in self._folds]
+            worker = ProjectionWorker(new_identity(), jobs, log, views, gone=gone)
+            try:
+                await worker.begin()
+                self._started.set()
+                running = asyncio.create_task(worker.run())
+                await self._stop.wait()
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+            finally:
+                await worker.end()

@@ -1,48 +1,52 @@
 """Reading views in memory: filters, order and sums over rows that nothing changes any more."""
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from diptych.errors import Forbidden, NotCaughtUp, TooLarge
 from diptych.messages import View
-from diptych.read import Checkpoint, Filter, Generation, Key, Kind, NeverFilled, Order, Selector, ViewShape
+from diptych.read import Filter, Generation, Key, Kind, Letter, NeverFilled, Order, Pause, Selector, ViewShape
 from diptych.read.filters import Between, Compared, OneOf, Prefix
 from diptych.read.views import MAX_ROWS
+from diptych.stores.memory.held import HeldGeneration, answering
 
 V = TypeVar("V", bound=View)
-
-
-class HeldGeneration(NamedTuple):
-    """One generation of a view as it stands: never changed, only replaced."""
-
-    about: Generation
-    rows: Mapping[Key, Any]
 
 
 class MemorySnapshot:
     """See `diptych.read.Snapshot`."""
 
-    def __init__(self, views: Mapping[str, HeldGeneration], paused: Mapping[str, str]) -> None:
+    def __init__(self, views: Mapping[str, Mapping[int, HeldGeneration]], pauses: Mapping[str, Pause]) -> None:
         self._views = views
-        self._paused = paused
+        self._pauses = pauses
 
-    async def checkpoint(self, shape: ViewShape[Any]) -> Checkpoint:
-        view = self._views.get(shape.name)
-        if view is None:
+    async def generation(self, shape: ViewShape[Any]) -> Generation:
+        return self._held(shape).about._replace(pause=self._pauses.get(shape.name))
+
+    async def held(self, shape: ViewShape[Any], keys: Collection[str] | None, upto: int) -> Letter | None:
+        found = [
+            letter
+            for _, letter in self._held(shape).letters
+            if letter.position <= upto and (keys is None or not letter.hold.key or letter.hold.key in keys)
+        ]
+        return min(found, key=lambda letter: letter.position, default=None)
+
+    def _held(self, shape: ViewShape[Any]) -> HeldGeneration:
+        view = list(self._views.get(shape.name, {}).values())
+        if not view:
             raise NeverFilled(f"View {shape.name} was never filled; no projector has run.")
-        checkpoint = view.about.checkpoint
-        if view.about.fingerprint != shape.fingerprint:
-            position = checkpoint.position
-            raise NotCaughtUp(
-                shape.name, position, position, "another version of the code, with another shape of it, fills it"
-            )
-        return checkpoint._replace(paused=self._paused.get(shape.name))
+        if (found := answering(view, shape)) is not None:
+            return found
+        position = view[-1].about.position
+        raise NotCaughtUp(
+            shape.name, position, position, "another version of the code, with another shape of it, fills it"
+        )
 
     async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:
-        rows = self._views[shape.name].rows
+        rows = self._held(shape).rows
         return {key: rows[key] for key in keys if key in rows}
 
     async def select(self, shape: ViewShape[V], selector: Selector) -> list[V]:
@@ -65,7 +69,7 @@ class MemorySnapshot:
         raise Forbidden("Views in memory have no SQL; use a store that has, such as sqlite:///")
 
     def _fitting(self, shape: ViewShape[V], selector: Selector) -> Iterable[V]:
-        for row in self._views[shape.name].rows.values():
+        for row in self._held(shape).rows.values():
             if all(_fits(filter, getattr(row, name)) for name, filter in selector.filters) and (
                 selector.after is None or _is_later(row, selector.order, selector.after)
             ):

@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 
 from diptych.errors import Unavailable
 from diptych.log import UNOBSERVED, LogObserver
+from diptych.stores.memory.held import HeldViews
 from diptych.stores.memory.log import MemoryEvents, MemoryLog
-from diptych.stores.memory.views import HeldViews, MemoryViews
+from diptych.stores.memory.views import MemoryViews
 
 
 class MemoryStore:

@@ -1,32 +1,44 @@
 """Views in memory: rows in dicts, copied on every commit so that a snapshot stays what it was."""
 
 import asyncio
-import threading
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from diptych.log import BEGINNING, Anchor, Bell
+from diptych.log import Anchor
 from diptych.messages import View
-from diptych.read import Checkpoint, Failure, Generation, Key, Snapshot, Superseded, ViewShape
-from diptych.stores.memory.snapshot import HeldGeneration, MemorySnapshot
+from diptych.read import (
+    Checkpoint,
+    Failure,
+    Generation,
+    Hold,
+    Key,
+    Letter,
+    Pause,
+    Skip,
+    Snapshot,
+    Superseded,
+    ViewShape,
+    Withheld,
+    Worker,
+)
+from diptych.stores.memory.held import (
+    HeldGeneration,
+    HeldViews,
+    answering,
+    empty,
+    live_of,
+    moved,
+    resegmented,
+    unfinished,
+)
+from diptych.stores.memory.snapshot import MemorySnapshot
 
 V = TypeVar("V", bound=View)
 
-
-HeldView = Mapping[int, HeldGeneration]
-"""The generations of a view by epoch, in order of their epochs: never changed, only replaced."""
-
-
-class HeldViews:
-    """What a store of views in memory holds."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.views: dict[str, HeldView] = {}
-        self.paused: dict[str, str] = {}
-        self.bells: dict[str, Bell] = {}
+POLL = timedelta(milliseconds=20)
+"""How long a waiting query rests at most before it looks again."""
 
 
 class MemoryViews:
@@ -37,144 +49,227 @@ class MemoryViews:
 
     # Generations
 
-    async def prepare(self, shape: ViewShape[Any], log_id: str) -> Checkpoint:
+    async def prepare(self, shape: ViewShape[Any], log_id: str, segments: int = 1) -> Generation:
         with self._held.lock:
-            view = self._view(shape)
-            fitting = [one for one in view.values() if one.about.fits(shape, log_id)]
-            for one in fitting:
-                if one.about.live:
-                    return self._checkpoint(shape, one)
-            ready = fitting[0] if fitting else _empty(shape, log_id, view)
-            self._go_live(shape, ready)
-        self._wake_all(shape)
-        return self._checkpoint(shape, ready)
+            fitting = [one for one in self._held.of(shape) if one.about.fits(shape, log_id)]
+            found = live_of(fitting, shape) or unfinished(fitting, shape)
+            return self._shown(shape, found or self._begin(shape, log_id, segments))
 
-    async def begin(self, shape: ViewShape[Any], log_id: str, *, anew: bool = False) -> Checkpoint:
+    async def begin(self, shape: ViewShape[Any], log_id: str, segments: int = 1, *, anew: bool = False) -> Generation:
         with self._held.lock:
-            view = self._view(shape)
-            for one in view.values():
-                if one.about.fits(shape, log_id) and not one.about.live and not anew:
-                    return self._checkpoint(shape, one)
-            begun = _empty(shape, log_id, view)
-            live = {epoch: one for epoch, one in view.items() if one.about.live}
-            self._held.views[shape.name] = {**live, begun.about.checkpoint.epoch: begun}
-            return self._checkpoint(shape, begun)
+            found = unfinished(self._held.of(shape), shape)
+            if found is not None and found.about.log_id == log_id and not anew:
+                return self._shown(shape, found)
+            return self._shown(shape, self._begin(shape, log_id, segments))
 
-    async def switch(self, shape: ViewShape[Any], at: Checkpoint) -> bool:
+    async def switch(self, shape: ViewShape[Any], number: int, *, keep: bool = False) -> bool:
         with self._held.lock:
-            view = self._view(shape)
-            ready = view.get(at.epoch)
-            if ready is None or shape.name in self._held.paused:
-                raise Superseded(f"generation {at.epoch} of {shape.name} is {'paused' if ready else 'gone'}")
-            live = next((one.about for one in view.values() if one.about.live), None)
-            if ready.about.live or not ready.about.may_replace(live):
+            ready = self._held.find(shape, number)
+            if ready is None or shape.name in self._held.pauses:
+                raise Superseded(f"generation {number} of {shape.name} is {'paused' if ready else 'gone'}")
+            live = live_of(self._held.of(shape), shape)
+            if ready.about.live or not ready.about.may_replace(None if live is None else live.about):
                 return ready.about.live
-            self._go_live(shape, ready)
+            self._held.go_live(shape, ready, live, keep=keep)
         self._wake_all(shape)
         return True
 
+    async def drop(self, shape: ViewShape[Any], number: int) -> bool:
+        with self._held.lock:
+            found = self._held.find(shape, number)
+            if found is not None and found.about.live and found.about.fingerprint == shape.fingerprint:
+                raise Superseded(f"generation {number} of {shape.name} is live")
+            if found is not None:
+                self._held.remove(shape, number)
+        return found is not None
+
     async def generations(self, shape: ViewShape[Any]) -> Sequence[Generation]:
         with self._held.lock:
-            return [one.about._replace(checkpoint=self._checkpoint(shape, one)) for one in self._view(shape).values()]
+            return [self._shown(shape, one) for one in self._held.of(shape)]
 
-    async def pause(self, shape: ViewShape[Any], since: str) -> str | None:
+    async def resegment(self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int) -> Generation:
         with self._held.lock:
-            before = self._held.paused.get(shape.name)
-            self._held.paused.setdefault(shape.name, since)
-        self._wake_all(shape)
-        return before
+            found = self._held.find(shape, at[0].generation)
+            there = [] if found is None else [(one.position, one.epoch) for one in found.about.checkpoints]
+            if found is None or there != [(one.position, one.epoch) for one in at]:
+                raise Superseded(f"generation {at[0].generation} of {shape.name} is not where it was any more")
+            divided = resegmented(found, segments)
+            self._held.keep(shape, divided)
+            return self._shown(shape, divided)
 
-    async def resume(self, shape: ViewShape[Any]) -> str | None:
+    # Leases
+
+    async def beat(self, worker: Worker) -> Sequence[Worker]:
         with self._held.lock:
-            return self._held.paused.pop(shape.name, None)
+            known = self._held.workers.get(worker.id, worker)
+            self._held.workers[worker.id] = worker._replace(beat=known.beat + 1)
+            return list(self._held.workers.values())
+
+    async def expel(self, worker: str, beat: int) -> bool:
+        with self._held.lock:
+            known = self._held.workers.get(worker)
+            if known is None or known.beat != beat:
+                return False
+            self._held.expel(worker)
+            return True
+
+    async def leave(self, worker: str) -> None:
+        with self._held.lock:
+            self._held.expel(worker)
+
+    async def take(self, shape: ViewShape[Any], at: Checkpoint, worker: str) -> Checkpoint:
+        with self._held.lock:
+            held = self._held.find(shape, at.generation)
+            found = None if held is None else held.segment(at)
+            if held is None or found is None or found.owner is not None or worker not in self._held.workers:
+                raise Superseded(f"segment {at.segment} of {shape.name} is not free any more")
+            taken = found._replace(owner=worker, epoch=found.epoch + 1)
+            self._held.keep(shape, moved(held, taken))
+            return taken
+
+    async def release(self, shape: ViewShape[Any], at: Checkpoint) -> None:
+        with self._held.lock:
+            held = self._held.find(shape, at.generation)
+            if held is not None and (found := held.segment(at)) is not None:
+                self._held.keep(shape, moved(held, found._replace(owner=None, epoch=found.epoch + 1)))
 
     # Writing
 
     async def load(self, shape: ViewShape[V], keys: Collection[Key], at: Checkpoint) -> dict[Key, V]:
-        held = self._view(shape).get(at.epoch)
+        held = self._held.find(shape, at.generation)
         if held is None:
-            raise Superseded(f"generation {at.epoch} of {shape.name} is gone")
+            raise Superseded(f"generation {at.generation} of {shape.name} is gone")
         return {key: held.rows[key] for key in keys if key in held.rows}
 
     async def commit(
-        self, shape: ViewShape[V], changes: Mapping[Key, V | None], at: Checkpoint, upto: Anchor
+        self,
+        shape: ViewShape[V],
+        changes: Mapping[Key, V | None],
+        at: Checkpoint,
+        upto: Anchor,
+        letters: Sequence[Letter] = (),
     ) -> Checkpoint:
-        for row in changes.values():
-            if row is not None:
-                shape.check(row)
+        _check(shape, changes)
         with self._held.lock:
-            held = self._find(shape, at)
-            if held is None or shape.name in self._held.paused:
-                raise Superseded(f"generation {at.epoch} of {shape.name} is not at {at.position} any more, or paused")
-            changed = {key: row for key, row in changes.items() if row is not None}
-            rows = (
-                {key: row for key, row in held.rows.items() if key not in changes} | changed if changes else held.rows
-            )
-            checkpoint = Checkpoint(at.log_id, upto, at.epoch)
-            self._keep(shape, HeldGeneration(held.about._replace(checkpoint=checkpoint), rows))
+            held = self._held.find(shape, at.generation)
+            found = None if held is None else held.segment(at)
+            if held is None or found is None or found.position != at.position or shape.name in self._held.pauses:
+                raise Superseded(
+                    f"generation {at.generation} of {shape.name} is not at {at.position} any more, or paused"
+                )
+            held = held.park(at.segment, letters).write(changes)
+            checkpoint = found._replace(anchor=upto, failure=None, parked=held.parked(at.segment))
+            held = moved(held, checkpoint)
+            self._held.keep(shape, held)
         if held.about.live:
-            self._bell(shape).ring(upto.position)
+            self._held.bell(shape).ring(held.about.position)
         return checkpoint
 
     async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
         with self._held.lock:
-            if (held := self._find(shape, at)) is not None:
-                failed = held.about.checkpoint._replace(failure=failure)
-                self._keep(shape, held._replace(about=held.about._replace(checkpoint=failed)))
+            held = self._held.find(shape, at.generation)
+            found = None if held is None else held.segment(at)
+            if held is not None and found is not None and found.position == at.position:
+                self._held.keep(shape, moved(held, found._replace(failure=failure)))
         self._wake_all(shape)
         return at._replace(failure=failure)
 
-    # Reading
+    # Dead letters
+
+    async def withheld(self, shape: ViewShape[Any], at: Checkpoint) -> Withheld:
+        with self._held.lock:
+            held = self._held.find(shape, at.generation)
+            if held is None:
+                raise Superseded(f"generation {at.generation} of {shape.name} is gone")
+            skips = frozenset([(skip.hold, skip.position) for skip in self._held.skips.get(shape.name, ())])
+            return Withheld(held.holds(at.segment), skips)
+
+    async def letters(
+        self, shape: ViewShape[Any], generation: int, hold: Hold | None = None, after: int = 0, limit: int = 1000
+    ) -> Sequence[tuple[int, Letter]]:
+        with self._held.lock:
+            held = self._held.find(shape, generation)
+            found = [] if held is None else held.letters
+        fitting = [
+            (segment, letter) for segment, letter in found if letter.position > after and hold in (None, letter.hold)
+        ]
+        return sorted(fitting, key=lambda one: (one[1].position, one[0], one[1].hold))[:limit]
+
+    async def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold, in one transaction
+        self,
+        shape: ViewShape[V],
+        at: Checkpoint,
+        hold: Hold,
+        upto: int,
+        changes: Mapping[Key, V | None],
+        left: Letter | None = None,
+        skip: Skip | None = None,
+    ) -> None:
+        _check(shape, changes)
+        with self._held.lock:
+            held = self._held.find(shape, at.generation)
+            found = None if held is None else held.segment(at)
+            if held is None or found is None:
+                raise Superseded(f"segment {at.segment} of {shape.name} is not at epoch {at.epoch} any more")
+            held = held.forget(at.segment, hold, upto).park(at.segment, [] if left is None else [left]).write(changes)
+            if skip is not None:
+                self._held.skips.setdefault(shape.name, []).append(skip)
+            settled = found._replace(epoch=found.epoch + 1, parked=held.parked(at.segment))
+            self._held.keep(shape, moved(held, settled))
+        self._wake_all(shape)
+
+    async def skips(self, shape: ViewShape[Any]) -> Sequence[Skip]:
+        with self._held.lock:
+            return sorted(self._held.skips.get(shape.name, ()), key=lambda skip: skip.position)
+
+    # Operators, and those who wait
+
+    async def pause(self, shape: ViewShape[Any], pause: Pause) -> Pause | None:
+        with self._held.lock:
+            before = self._held.pauses.get(shape.name)
+            self._held.pauses.setdefault(shape.name, pause)
+        self._wake_all(shape)
+        return before
+
+    async def resume(self, shape: ViewShape[Any]) -> Pause | None:
+        with self._held.lock:
+            return self._held.pauses.pop(shape.name, None)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncGenerator[Snapshot]:
         with self._held.lock:
-            views = {name: _live(view) for name, view in self._held.views.items()}
-            paused = dict(self._held.paused)
-        yield MemorySnapshot({name: live for name, live in views.items() if live is not None}, paused)
+            snapshot = MemorySnapshot(dict(self._held.views), dict(self._held.pauses))
+        yield snapshot
 
     async def reached(self, shape: ViewShape[Any], position: int, timeout: timedelta) -> bool:
-        live = _live(self._view(shape))
-        if live is not None:
-            checkpoint = self._checkpoint(shape, live)
-            if checkpoint.position >= position or checkpoint.hindrance is not None:
-                return True
-        bell, patience = self._bell(shape), min(timeout, timedelta(milliseconds=20))
+        with self._held.lock:
+            held = answering(self._held.of(shape), shape)
+            found = None if held is None else self._shown(shape, held)
+        if found is not None and found.live and (found.position >= position or found.hindrance is not None):
+            return True
+        bell, patience = self._held.bell(shape), min(timeout, POLL)
         if bell.position < position:
             return await bell.reached(position, patience)
         await asyncio.sleep(patience.total_seconds())  # it was rung for a generation that was replaced
         return False
 
-    def _view(self, shape: ViewShape[Any]) -> HeldView:
-        return self._held.views.get(shape.name, {})
+    def _begin(self, shape: ViewShape[Any], log_id: str, segments: int) -> HeldGeneration:
+        """An empty generation, in the place of an unfinished one."""
+        if (old := unfinished(self._held.of(shape), shape)) is not None:
+            self._held.remove(shape, old.about.number)
+        begun = empty(shape, log_id, self._held.next_number(shape), segments)
+        self._held.keep(shape, begun)
+        return begun
 
-    def _checkpoint(self, shape: ViewShape[Any], held: HeldGeneration) -> Checkpoint:
-        return held.about.checkpoint._replace(paused=self._held.paused.get(shape.name))
-
-    def _find(self, shape: ViewShape[Any], at: Checkpoint) -> HeldGeneration | None:
-        """The generation of a checkpoint, if it is still there."""
-        held = self._view(shape).get(at.epoch)
-        return held if held is not None and held.about.checkpoint.position == at.position else None
-
-    def _keep(self, shape: ViewShape[Any], held: HeldGeneration) -> None:
-        self._held.views[shape.name] = {**self._view(shape), held.about.checkpoint.epoch: held}
-
-    def _go_live(self, shape: ViewShape[Any], held: HeldGeneration) -> None:
-        live = held._replace(about=held.about._replace(live=True))
-        self._held.views[shape.name] = {held.about.checkpoint.epoch: live}
-
-    def _bell(self, shape: ViewShape[Any]) -> Bell:
-        return self._held.bells.setdefault(shape.name, Bell())
+    def _shown(self, shape: ViewShape[Any], held: HeldGeneration) -> Generation:
+        return held.about._replace(pause=self._held.pauses.get(shape.name))
 
     def _wake_all(self, shape: ViewShape[Any]) -> None:
         if (old := self._held.bells.pop(shape.name, None)) is not None:
             old.ring(2**63)
 
 
-def _live(view: HeldView) -> HeldGeneration | None:
-    return next((one for one in view.values() if one.about.live), None)
-
-
-def _empty(shape: ViewShape[Any], log_id: str, view: HeldView) -> HeldGeneration:
-    checkpoint = Checkpoint(log_id, BEGINNING, max(view, default=0) + 1)
-    return HeldGeneration(Generation(shape.fingerprint, live=False, checkpoint=checkpoint), {})
+def _check(shape: ViewShape[V], changes: Mapping[Key, V | None]) -> None:
+    for row in changes.values():
+        if row is not None:
+            shape.check(row)

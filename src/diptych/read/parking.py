@@ -1,0 +1,52 @@
+"""What is held back while a batch of events is folded: known holds, and those that come up, with their letters."""
+
+import traceback
+from collections.abc import Iterable
+
+from diptych.read.letters import Cause, Hold, Letter, Withheld
+
+MOST_TRACEBACK = 4000
+"""Characters of a traceback that are kept, the last ones."""
+
+
+class Parking:
+    """The parking of one batch; `now` (UTC) is when its letters are parked."""
+
+    def __init__(self, withheld: Withheld, now: str) -> None:
+        self._skips = withheld.skips
+        self._now = now
+        self.holds = set(withheld.holds)
+        self.streams = any(hold.stream for hold in self.holds)
+        self.letters: list[Letter] = []
+
+    @property
+    def withheld(self) -> Withheld:
+        """What is held back once the letters are kept."""
+        return Withheld(self.holds, self._skips)
+
+    def waits(self, hold: Hold, position: int, type_name: str) -> bool:
+        """Whether the event has to wait behind others; it is parked then."""
+        if hold not in self.holds:
+            return False
+        self.letters.append(Letter(hold, position, type_name, self._now))
+        return True
+
+    def fail(self, hold: Hold, position: int, type_name: str, error: Exception) -> None:
+        """Parks an event that cannot be applied, and holds back what comes after it, unless it is to be passed over."""
+        if (hold, position) in self._skips:
+            return
+        self.holds.add(hold)
+        self.streams = self.streams or bool(hold.stream)
+        self.letters.append(Letter(hold, position, type_name, self._now, cause_of(error, self._now)))
+
+
+def cause_of(error: Exception, now: str, before: Cause | None = None) -> Cause:
+    """Why an event could not be applied now, and how often that was tried `before` too."""
+    lines: Iterable[str] = traceback.format_exception(error)
+    return Cause(
+        error=f"{type(error).__name__}: {error}",
+        traceback="".join(lines)[-MOST_TRACEBACK:],
+        attempts=1 if before is None else before.attempts + 1,
+        first=now if before is None else before.first,
+        last=now,
+    )

@@ -1,0 +1,194 @@
+"""A worker: takes segments of projections, and runs a projector on each that it has.
+
+It beats, looks and acts in turns. Nothing that it writes depends on when: a segment that it has lost refuses its
+commits.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from diptych.errors import DiptychError
+from diptych.log import EventLog
+from diptych.read.checkpoint import Checkpoint, Generation, State, Superseded
+from diptych.read.fold import Fold
+from diptych.read.leases import LEASE, Place, Watch, assigned
+from diptych.read.projector import UNTUNED, ProjectionSettings, Projector
+from diptych.read.store import ViewStore
+from diptych.read.workers import Worker
+
+log = logging.getLogger(__name__)
+
+TURN = timedelta(milliseconds=500)
+"""How often a worker beats and looks, at most; at least four times in a lease."""
+
+
+def nothing() -> None:
+    """For whoever need not be told."""
+
+
+class Job(NamedTuple):
+    """A projection to run: the generation that serves its code; or, to fill another one beside it, that of a `number`.
+
+    Workers of one job share its segments; what tells jobs apart is their `fingerprint`. `on_idle` is called whenever a
+    segment that runs here has nothing left to apply.
+    """
+
+    fold: Fold[Any]
+    settings: ProjectionSettings = UNTUNED
+    number: int | None = None
+    on_idle: Callable[[], None] = nothing
+
+    @property
+    def view(self) -> str:
+        """The name of the view."""
+        return self.fold.shape.name
+
+    @property
+    def fingerprint(self) -> str:
+        """What this job's code is known by to other workers."""
+        own = self.fold.shape.fingerprint
+        return own if self.number is None else f"{own} {self.number}"
+
+
+class _Running(NamedTuple):
+    projector: Projector
+    task: asyncio.Task[None]
+
+
+class ProjectionWorker:
+    """Runs jobs with whoever else does. `gone` tells of a worker that its process has ended, if that can be known."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that it works with
+        self,
+        me: str,
+        jobs: Sequence[Job],
+        log: EventLog,
+        views: ViewStore,
+        lease: timedelta = LEASE,
+        gone: Callable[[str], bool] = lambda _: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._jobs = sorted(jobs, key=lambda job: job.view)
+        self._log = log
+        self._views = views
+        self._me = Worker(me, frozenset([job.fingerprint for job in jobs]))
+        self._watch = Watch(me, lease, gone, clock)
+        self._turn = min(TURN, lease / 4)
+        self._running: dict[tuple[str, int, int], _Running] = {}
+        self._look = asyncio.Event()
+        self._beaten = False
+
+    async def begin(self) -> None:
+        """Makes itself known, makes the views ready, and takes what is free. Raises Unavailable."""
+        await self._act()
+
+    async def run(self) -> None:
+        """Works until it is cancelled, whatever fails."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), self._turn.total_seconds())
+            self._look.clear()
+            try:
+                await self._act()
+            except (DiptychError, Superseded) as error:
+                log.warning("the projections' worker cannot look: %s", error)
+                await asyncio.sleep(self._turn.total_seconds())
+
+    async def end(self) -> None:
+        """Stops every projector between two pages, and leaves its segments to others."""
+        await self._stop(list(self._running))
+        with suppress(DiptychError):
+            await self._views.leave(self._me.id)
+
+    async def _act(self) -> None:
+        workers = await self._views.beat(self._me)
+        await self._notice_own_end(workers)
+        living = list(workers)
+        for worker in self._watch.dead(workers):
+            if await self._views.expel(worker.id, worker.beat):
+                log.info("worker %s is taken for dead", worker.id)
+                living.remove(worker)
+        found = [(job, generation) for job in self._jobs if (generation := await self._generation(job)) is not None]
+        owners = assigned([place for job, generation in found for place in _places(job, generation)], living)
+        for job, generation in found:
+            mine = {place.segment for place in _places(job, generation) if owners[place] == self._me.id}
+            await self._tend(job, generation, mine)
+
+    async def _notice_own_end(self, workers: Sequence[Worker]) -> None:
+        """What others took for dead begins anew: its segments are theirs by now."""
+        beat = next((worker.beat for worker in workers if worker.id == self._me.id), 1)
+        if self._beaten and beat == 1:
+            log.warning("this worker was taken for dead, and begins anew")
+            await self._stop(list(self._running))
+        self._beaten = True
+
+    async def _generation(self, job: Job) -> Generation | None:
+        """The generation to work on. One that serves goes live as soon as it is not behind, if it is the first."""
+        shape, log_id = job.fold.shape, self._log.log_id
+        if job.number is not None:
+            return next((one for one in await self._views.generations(shape) if one.number == job.number), None)
+        generation = await self._views.prepare(shape, log_id, job.settings.segments)
+        if generation.state is State.FILLING and generation.position >= (await self._log.head()).position:
+            with suppress(Superseded):  # somebody has paused it
+                await self._views.switch(shape, generation.number)
+            return await self._views.prepare(shape, log_id)
+        return generation
+
+    async def _tend(self, job: Job, generation: Generation, mine: AbstractSet[int]) -> None:
+        """Runs what is to be run here of a generation, and nothing else of the projection."""
+        await self._stop(
+            [
+                (view, number, segment)
+                for view, number, segment in self._running
+                if view == job.view
+                and (number != generation.number or segment not in mine or generation.pause is not None)
+            ]
+        )
+        for checkpoint in generation.checkpoints:
+            with suppress(Superseded):
+                if checkpoint.segment not in mine:
+                    if checkpoint.owner == self._me.id:
+                        await self._views.release(job.fold.shape, checkpoint)
+                elif checkpoint.owner is None:
+                    taken = await self._views.take(job.fold.shape, checkpoint, self._me.id)
+                    await self._start(job, generation, taken)
+                elif checkpoint.owner == self._me.id:
+                    await self._start(job, generation, checkpoint)
+
+    async def _start(self, job: Job, generation: Generation, at: Checkpoint) -> None:
+        """Runs a projector on a segment, unless one is at work there under the same epoch, or the view is paused."""
+        place = (job.view, at.generation, at.segment)
+        running = self._running.get(place)
+        if generation.pause is not None or (
+            running is not None and not running.task.done() and running.projector.checkpoint.epoch == at.epoch
+        ):
+            return
+        await self._stop([place])
+        filling = generation.state is State.FILLING and job.number is None
+        on_idle = self._look.set if filling else job.on_idle  # it may be ready to go live
+        projector = Projector(job.fold, self._log, self._views, at, job.settings, on_idle)
+        task = asyncio.create_task(projector.run(), name=f"{job.view} {at.generation}.{at.segment}")
+        task.add_done_callback(self._ended)
+        self._running[place] = _Running(projector, task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Superseded):
+            log.error("a projector has ended", exc_info=error)
+        self._look.set()
+
+    async def _stop(self, places: Sequence[tuple[str, int, int]]) -> None:
+        tasks = [self._running.pop(place).task for place in places if place in self._running]
+        for task in tasks:
+            task.remove_done_callback(self._ended)
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _places(job: Job, generation: Generation) -> list[Place]:
+    return [Place(job.view, job.fingerprint, number) for number in range(len(generation.checkpoints))]
