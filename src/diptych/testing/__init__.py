@@ -13,17 +13,26 @@ if TYPE_CHECKING:
     from diptych.testing.event_log import EventLogContract
     from diptych.testing.view_store import ViewStoreContract
 else:
+    _SUITES = {
+        "EventLogContract": ["event_log"],
+        "ViewStoreContract": [
+            "view_store",
+            "view_words",
+            "view_generations",
+            "view_pauses",
+            "view_segments",
+            "view_leases",
+            "view_letters",
+        ],
+    }
 
     def __getattr__(name: str) -> Any:
-        module = {
-            "EventLogContract": "diptych.testing.event_log",
-            "ViewStoreContract": "diptych.testing.view_store",
-        }.get(name)
-        if module is None:
+        if name not in _SUITES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        modules = [f"{__name__}.{module}" for module in _SUITES[name]]
         pytest: Any = import_module("pytest")
-        pytest.register_assert_rewrite(module)
-        return getattr(import_module(module), name)
+        pytest.register_assert_rewrite(*modules)
+        return getattr(import_module(modules[0]), name)
 
 
 __all__ = ["MOMENT", "EventLogContract", "ViewStoreContract", "given"]
