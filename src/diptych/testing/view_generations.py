@@ -106,13 +106,16 @@ class ViewGenerationsContract(ViewsContract):
         assert (await standing(views, WORD)).number == first.number
         assert second.number not in [one.number for one in await views.generations(WORD)], "it gave way"
 
-    async def test_where_none_is_live_yet_the_one_that_is_filled_can_be_read(self, views: ViewStore) -> None:
+    async def test_where_none_is_live_yet_a_snapshot_has_the_one_that_is_filled(self, views: ViewStore) -> None:
         new = await write(views, only(await views.begin(WORD, LOG)), "x")
-        assert await words(views) == ["x"]
-        assert (await standing(views, WORD)).state is State.FILLING
+        async with views.snapshot() as snapshot:
+            generation = await snapshot.generation(WORD)
+            assert (generation.state, only(generation)) == (State.FILLING, new)
+            assert await snapshot.get_many(WORD, ["x"]) == {"x": Word(word="x")}
         assert not await views.reached(WORD, 1, timedelta(0)), "whoever waits, waits for a live one"
         assert await views.switch(WORD, new.generation)
-        assert (await standing(views, WORD)).state is State.LIVE
+        assert (await standing(views, WORD)).live
+        assert await words(views) == ["x"]
         assert await views.reached(WORD, 1, timedelta(0))
 
     # The switch
