@@ -1,4 +1,4 @@
-"""The bells of views in one process: whoever waits for a view is woken by a commit here, or by word of one elsewhere."""
+"""The bells of views in one process: whoever waits is woken by a commit here, or by word of one elsewhere."""
 
 from typing import Any
 

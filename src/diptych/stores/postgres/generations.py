@@ -74,7 +74,7 @@ class Generations:
         for statement in self._place.tables(self._shape, number).create():
             await self._connection.execute(statement)
         await self._connection.execute(self._sql["add"], name, number, fingerprint, log_id)
-        await self._connection.execute(self._sql["divide"], name, number, segments, 1, *BEGINNING)
+        await self._connection.execute(self._sql["divide"], name, number, segments, 1, *BEGINNING, None)
         return await self.there(number)
 
     async def remove(self, number: int) -> None:
@@ -99,12 +99,14 @@ class Generations:
         await self.wake()
 
     async def divide(self, found: Generation, segments: int) -> None:
-        """A generation whose segments are all at one position has so many of them now."""
+        """A generation whose segments are all at one position has so many of them now. If it is astray, it stays so."""
         name, number = self._shape.name, found.number
         epoch = max([checkpoint.epoch for checkpoint in found.checkpoints]) + 1
+        failure = next((checkpoint.failure for checkpoint in found.checkpoints if checkpoint.astray), None)
+        stored = None if failure is None else msgspec.json.encode(failure)
+        place = (epoch, *found.checkpoints[0].anchor, stored)
         await self._connection.execute(self._sql["unite"], name, number)
-        anchor = found.checkpoints[0].anchor
-        await self._connection.execute(self._sql["divide"], name, number, segments, epoch, *anchor)
+        await self._connection.execute(self._sql["divide"], name, number, segments, *place)
 
     async def pause(self, pause: Pause) -> Pause | None:
         """Refuses the commits of the view. Gives the pause that there was, which stays."""
@@ -146,7 +148,7 @@ def generations_of(rows: Iterable[asyncpg.Record]) -> list[Generation]:
     return [_generation(list(segments)) for _, segments in groupby(rows, key=itemgetter("generation"))]
 
 
-def checkpoint_of(row: asyncpg.Record, log_id: str, generation: int, segment: int, segments: int) -> Checkpoint:
+def checkpoint_of(row: Iterable[Any], log_id: str, generation: int, segment: int, segments: int) -> Checkpoint:
     """The checkpoint that a row has, with its columns from `epoch` on."""
     epoch, position, event_id, owner, parked, failure = row
     failed = None if failure is None else msgspec.json.decode(failure, type=Failure)

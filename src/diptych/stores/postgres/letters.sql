@@ -104,8 +104,9 @@ FROM (SELECT DISTINCT ON (stream, position) * FROM before ORDER BY stream, posit
 CROSS JOIN generate_series(0, $3::integer - 1) AS number;
 
 -- name: skip
--- purpose: remember that an event is to be passed over
+-- purpose: remember that an event is to be passed over, as it was said last
 -- binds: name, key, stream, position, why, when
+WITH before AS (DELETE FROM diptych.skip WHERE name = $1 AND key = $2 AND stream = $3 AND position = $4)
 INSERT INTO diptych.skip (name, key, stream, position, because, at) VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: skips

@@ -70,7 +70,7 @@ class PostgresProjected:
         binds = (*upto, shape.name, at.generation, at.segment, at.position, at.epoch, bell, *rows)
 
         async def work(connection: Connection) -> tuple[bool | None, int]:
-            """Whether the generation is live, or None where the segment did not move, and how many keys are held back."""
+            """Whether the generation is live (None where nothing moved), and how much is held back now."""
             if not letters:
                 return await write(connection, sql, binds), at.parked
             async with connection.transaction():

@@ -108,9 +108,7 @@ class PostgresSnapshot:
 
     async def held(self, shape: ViewShape[Any], keys: Collection[str] | None, upto: int) -> Letter | None:
         number = self._numbers[shape]
-        return await self._run(
-            lambda connection: Letters(connection, self._sql, shape.name).first(number, keys, upto)
-        )
+        return await self._run(lambda connection: Letters(connection, self._sql, shape.name).first(number, keys, upto))
 
     async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:
         table: RowTable[V] = self._tables[shape]

@@ -73,15 +73,11 @@ class PostgresViews(PostgresProjected):
         found = _fitting(await self.generations(shape), shape, log_id, wanted)
         return found or await self._ready(shape, log_id, segments, wanted)
 
-    async def begin(
-        self, shape: ViewShape[Any], log_id: str, segments: int = 1, *, anew: bool = False
-    ) -> Generation:
+    async def begin(self, shape: ViewShape[Any], log_id: str, segments: int = 1, *, anew: bool = False) -> Generation:
         return await self._ready(shape, log_id, segments, () if anew else (State.FILLING,))
 
-    async def _ready(
-        self, shape: ViewShape[Any], log_id: str, segments: int, wanted: Sequence[State]
-    ) -> Generation:
-        """The generation that fits in the first of these states; else an empty one, in the place of an unfinished one."""
+    async def _ready(self, shape: ViewShape[Any], log_id: str, segments: int, wanted: Sequence[State]) -> Generation:
+        """The one that fits in the first of these states; else an empty one, in the place of an unfinished one."""
 
         async def work(generations: Generations) -> Generation:
             there = await generations.all()
@@ -139,9 +135,8 @@ class PostgresViews(PostgresProjected):
             generations = self._of(connection, shape)
             await generations.take_turn()
             found = await generations.find(number)
-            there = [] if found is None else [(one.position, one.epoch) for one in found.checkpoints]
-            if found is None or there != [(one.position, one.epoch) for one in at]:
-                raise Superseded(f"generation {number} of {shape.name} is not where it was any more")
+            if found is None or not _stands(found, at):
+                raise Superseded(f"generation {number} of {shape.name} is not at {at[0].position} as a whole any more")
             await generations.divide(found, segments)
             await self._letters(connection, shape).deal(number, segments)
             return await generations.there(number)
@@ -202,7 +197,7 @@ class PostgresViews(PostgresProjected):
             lambda connection: self._letters(connection, shape).find(generation, hold, after, limit)
         )
 
-    async def settle(  # noqa: PLR0913 - what becomes of a hold, in one transaction
+    async def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold, in one transaction
         self,
         shape: ViewShape[V],
         at: Checkpoint,
@@ -260,7 +255,7 @@ class PostgresViews(PostgresProjected):
     async def _may_have_reached(self, shape: ViewShape[Any], position: int) -> bool:
         binds = (shape.name, shape.fingerprint)
         rows = await self._writers.run(lambda connection: connection.fetch(self._sql["live"], *binds))
-        return any([live.position >= position or live.hindrance is not None for live in generations_of(rows)])
+        return any(live.position >= position or live.hindrance is not None for live in generations_of(rows))
 
 
 def _fitting(
@@ -269,3 +264,9 @@ def _fitting(
     """The generation that fits in the first of these states that there is one in."""
     fitting = {found.state: found for found in there if found.fits(shape, log_id)}
     return next((fitting[state] for state in wanted if state in fitting), None)
+
+
+def _stands(found: Generation, at: Sequence[Checkpoint]) -> bool:
+    """Whether all segments are still where they were seen, and at one position."""
+    there = [(one.position, one.epoch) for one in found.checkpoints]
+    return there == [(one.position, one.epoch) for one in at] and len({one.position for one in at}) == 1

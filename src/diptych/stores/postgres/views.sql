@@ -56,9 +56,9 @@ INSERT INTO diptych.generation (name, generation, fingerprint, log_id, state) VA
 
 -- name: divide
 -- purpose: the segments of a generation that has none, all at one place
--- binds: name, generation, how many, epoch, position, event_id
-INSERT INTO diptych.segment (name, generation, segment, epoch, position, event_id, live, paused)
-SELECT name, generation, number, $4::bigint, $5::bigint, $6::bytea, state = 'live', pause IS NOT NULL
+-- binds: name, generation, how many, epoch, position, event_id, failure (JSON) or NULL
+INSERT INTO diptych.segment (name, generation, segment, epoch, position, event_id, failure, live, paused)
+SELECT name, generation, number, $4::bigint, $5::bigint, $6::bytea, $7::bytea, state = 'live', pause IS NOT NULL
 FROM diptych.generation JOIN diptych.view USING (name) CROSS JOIN generate_series(0, $3::integer - 1) AS number
 WHERE name = $1 AND generation = $2;
 

@@ -35,7 +35,7 @@ class Writing(Generic[V]):
         }
 
     def prepare(self, changes: Mapping[Key, V | None]) -> tuple[str, list[Any]]:
-        """The statement, and its binds after the fence's own. Raises ValueError for a row that the table cannot hold."""
+        """The statement, and its binds after the fence's own. Raises ValueError for a row that cannot be held."""
         rows = [self.table.encode(row) for row in changes.values() if row is not None]
         gone = [self.table.encode_key(key) for key, row in changes.items() if row is None]
         binds = [
