@@ -126,6 +126,13 @@ class Projector:
         await self._apply_all(page.events, page.upto)
         return True
 
+    async def advance(self, position: int) -> None:
+        """Applies events up to a position that the log has, and none after it. Raises Superseded."""
+        while self.checkpoint.position < position:
+            page = await self._read(self.checkpoint.position)
+            events = [event for event in page.events if event.position <= position]
+            await self._apply_all(events, page.upto if page.upto.position <= position else await self._anchor(position))
+
     async def _apply_all(self, events: Events, upto: Anchor) -> None:
         """Applies the events at once, or in parts where they change very many rows, or the store refuses some."""
         try:
