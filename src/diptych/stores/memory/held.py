@@ -69,7 +69,7 @@ class HeldViews:
         self.lock = threading.Lock()
         self.views: dict[str, Mapping[int, HeldGeneration]] = {}
         self.pauses: dict[str, Pause] = {}
-        self.skips: dict[str, list[Skip]] = {}
+        self.skips: dict[str, dict[tuple[Hold, int], Skip]] = {}
         self.workers: dict[str, Worker] = {}
         self.bells: dict[str, Bell] = {}
         self._numbers: dict[str, int] = {}
@@ -105,11 +105,6 @@ class HeldViews:
             self.remove(shape, before.about.number)
         self.keep(shape, ready._replace(about=ready.about._replace(state=State.LIVE)))
 
-    def skip(self, shape: ViewShape[Any], skip: Skip) -> None:
-        """An event is passed over from now on, for the reason that was given last."""
-        kept = [one for one in self.skips.get(shape.name, ()) if one[:2] != skip[:2]]
-        self.skips[shape.name] = [*kept, skip]
-
     def expel(self, worker: str) -> None:
         """Forgets a worker, and frees its segments."""
         self.workers.pop(worker, None)
@@ -139,17 +134,9 @@ def resegmented(held: HeldGeneration, segments: int) -> HeldGeneration:
     epoch = max([one.epoch for one in about.checkpoints]) + 1
     divided = held._replace(letters=_divided(held.letters, segments))
     anchor = about.checkpoints[0].anchor
+    failure = about.failure if about.astray else None
     checkpoints = [
-        Checkpoint(
-            about.log_id,
-            about.number,
-            number,
-            segments,
-            epoch,
-            anchor,
-            parked=divided.parked(number),
-            failure=about.failure,
-        )
+        Checkpoint(about.log_id, about.number, number, segments, epoch, anchor, None, divided.parked(number), failure)
         for number in range(segments)
     ]
     return divided._replace(about=about._replace(checkpoints=checkpoints))
@@ -186,12 +173,12 @@ def answering(found: Iterable[HeldGeneration], shape: ViewShape[Any]) -> HeldGen
 
 def _divided(letters: Iterable[tuple[int, Letter]], segments: int) -> list[tuple[int, Letter]]:
     """Letters with their segments, where there are so many: what holds back a stream does so in each."""
-    divided = [
-        (number, letter)
+    divided = {
+        (number, letter.hold, letter.position): (number, letter)
         for _, letter in letters
         for number in ([segment_of(letter.hold.key, segments)] if letter.hold.key else range(segments))
-    ]
-    return list(dict.fromkeys(divided))
+    }
+    return list(divided.values())
 
 
 def _freed(held: HeldGeneration, worker: str) -> HeldGeneration:
