@@ -7,6 +7,7 @@ goes wrong at its start it says itself.
 import asyncio
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 
 import msgspec
 
@@ -25,12 +26,13 @@ class Work(msgspec.Struct, frozen=True):
     store: str
     log_level: str
     projections: Mapping[str, ProjectionSettings]
+    lease: timedelta
 
 
 async def project(work: Work, told: int) -> None:
     """Keeps every view of the context up to date until the process is to end."""
     context = context_at(work.target)
-    async with projectors_beside(store_at(work.store), context.folds, work.projections):
+    async with projectors_beside(store_at(work.store), context.folds, work.projections, work.lease):
         await stay(told)
 
 

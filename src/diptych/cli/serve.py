@@ -129,6 +129,7 @@ async def _serve(
         settings=bounds,
         projectors=role.projects and not shared,
         projections=configuration.projections,
+        lease=configuration.lease,
         role=role,
         obstacle=lambda: None if projectors is None else projectors.obstacle,
     )
@@ -148,7 +149,11 @@ def projecting(configuration: Configuration) -> "Supervisor":
     from diptych.worker import Supervisor  # noqa: PLC0415
 
     work = Work(
-        configuration.target or "", configuration.store or "", configuration.log_level, {**configuration.projections}
+        target=configuration.target or "",
+        store=configuration.store or "",
+        log_level=configuration.log_level,
+        projections={**configuration.projections},
+        lease=configuration.lease,
     )
     command = [sys.executable, "-m", "diptych.cli.projecting"]
     return Supervisor("the projectors' process", command, msgspec.json.encode(work) + b"\n")

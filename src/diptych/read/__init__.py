@@ -8,7 +8,7 @@ from diptych.read.columns import Column, Kind, Scale
 from diptych.read.filters import Filter, between, ge, gt, le, lt, one_of, prefix
 from diptych.read.fold import Fold, FoldRules
 from diptych.read.leases import LEASE
-from diptych.read.letters import NOTHING_WITHHELD, Cause, Hold, Letter, Skip, Withheld
+from diptych.read.letters import NOTHING_WITHHELD, Cause, Held, Hold, Letter, Skip, Withheld
 from diptych.read.projection import Projection
 from diptych.read.projector import UNTUNED, ProjectionSettings, Projector
 from diptych.read.queries import ASK_TIMEOUT, Answer, Lag, QueryHandler, QuerySide, Standing
@@ -35,6 +35,7 @@ __all__ = [
     "Fold",
     "FoldRules",
     "Generation",
+    "Held",
     "Hold",
     "Job",
     "Key",

@@ -39,6 +39,14 @@ class Letter(NamedTuple):
     cause: Cause | None = None
 
 
+class Held(NamedTuple):
+    """All that is parked for a hold: how many events, and the letter of the first, which is to be mended."""
+
+    hold: Hold
+    letters: int
+    first: Letter
+
+
 class Skip(NamedTuple):
     """An event that an operator has had passed over for a hold, why and when (UTC).
 

@@ -4,27 +4,29 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
-from diptych.read import UNTUNED, Fold, Job, ProjectionSettings, ProjectionWorker
+from diptych.read import LEASE, UNTUNED, Fold, Job, ProjectionSettings, ProjectionWorker
 from diptych.stores import Store
 from diptych.worker.identity import gone, new_identity
 
 
 @asynccontextmanager
 async def projectors_beside(
-    store: Store, folds: Sequence[Fold[Any]], settings: Mapping[str, ProjectionSettings]
+    store: Store, folds: Sequence[Fold[Any]], settings: Mapping[str, ProjectionSettings], lease: timedelta = LEASE
 ) -> AsyncGenerator[None]:
     """Runs a worker for the folds while the context is open. It opens when every view is ready to be filled.
 
-    `settings` go by the view's name, and need not have all of them.
+    `settings` go by the view's name, and need not have all of them. `lease` is how long another worker may be silent
+    before this one takes its segments.
 
     Raises what the store raises when it is opened.
     """
     if not folds:
         yield
         return
-    thread = _ProjectorThread(store, folds, settings)
+    thread = _ProjectorThread(store, folds, settings, lease)
     loop = asyncio.get_running_loop()
     beginning = loop.run_in_executor(None, thread.begin)
     try:
@@ -37,10 +39,13 @@ async def projectors_beside(
 
 
 class _ProjectorThread:
-    def __init__(self, store: Store, folds: Sequence[Fold[Any]], settings: Mapping[str, ProjectionSettings]) -> None:
+    def __init__(
+        self, store: Store, folds: Sequence[Fold[Any]], settings: Mapping[str, ProjectionSettings], lease: timedelta
+    ) -> None:
         self._store = store
         self._folds = folds
         self._settings = settings
+        self._lease = lease
         self._started = threading.Event()
         self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -77,7 +82,7 @@ class _ProjectorThread:
             log = await stack.enter_async_context(self._store.log())
             views = await stack.enter_async_context(self._store.views())
             jobs = [Job(fold, self._settings.get(fold.shape.name, UNTUNED)) for fold in self._folds]
-            worker = ProjectionWorker(new_identity(), jobs, log, views, gone=gone)
+            worker = ProjectionWorker(new_identity(), jobs, log, views, self._lease, gone)
             try:
                 await worker.begin()
                 self._started.set()
