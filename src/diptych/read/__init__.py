@@ -3,6 +3,7 @@
 No I/O: logs and read stores come in as protocols.
 """
 
+from diptych.read.audit import Audit, Difference
 from diptych.read.checkpoint import Checkpoint, Failure, Generation, NeverFilled, Pause, State, Superseded
 from diptych.read.columns import Column, Kind, Scale
 from diptych.read.filters import Filter, between, ge, gt, le, lt, one_of, prefix
@@ -27,9 +28,11 @@ __all__ = [
     "NOTHING_WITHHELD",
     "UNTUNED",
     "Answer",
+    "Audit",
     "Cause",
     "Checkpoint",
     "Column",
+    "Difference",
     "Failure",
     "Filter",
     "Fold",

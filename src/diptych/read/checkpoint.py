@@ -1,6 +1,6 @@
 """Where a view stands: its generations, the segments of each, and the checkpoint of every segment."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any, Literal, NamedTuple
 
@@ -137,6 +137,11 @@ class Generation(NamedTuple):
         if live is None or live.log_id != self.log_id or live.astray:
             return True
         return self.position >= max([checkpoint.position for checkpoint in live.checkpoints])
+
+
+def numbered(generations: Iterable[Generation], number: int) -> Generation | None:
+    """The generation of this number, if it is there."""
+    return next((generation for generation in generations if generation.number == number), None)
 
 
 class Superseded(Exception):

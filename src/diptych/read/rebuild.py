@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from diptych.log import EventLog
-from diptych.read.checkpoint import Failure, Generation, State, Superseded
+from diptych.read.checkpoint import Failure, Generation, State, Superseded, numbered
 from diptych.read.fold import Fold
 from diptych.read.projector import utc_now
 from diptych.read.store import ViewStore
@@ -77,12 +77,12 @@ class Rebuild:
 
     async def _look(self) -> Generation:
         self.head = (await self._log.head()).position
-        for generation in await self._views.generations(self._shape):
-            if generation.number == self.number and generation.state is not State.KEPT:
-                self._check_pause(generation)
-                self.position = generation.position
-                return generation
-        raise Stopped(f"another rebuild, or an operator, has ended this one of {self._shape.name} meanwhile")
+        generation = numbered(await self._views.generations(self._shape), self.number)
+        if generation is None or generation.state is State.KEPT:
+            raise Stopped(f"another rebuild, or an operator, has ended this one of {self._shape.name} meanwhile")
+        self._check_pause(generation)
+        self.position = generation.position
+        return generation
 
     async def _live(self) -> Generation | None:
         found = await self._views.generations(self._shape)

@@ -7,7 +7,7 @@ import msgspec
 
 from diptych.errors import NotFound
 from diptych.log import EventLog, RecordedEvent, StoredEvent
-from diptych.read.checkpoint import Checkpoint, Generation, Superseded
+from diptych.read.checkpoint import Checkpoint, Generation, Superseded, numbered
 from diptych.read.fold import Fold, Step
 from diptych.read.letters import Hold, Letter, Skip, Withheld
 from diptych.read.parking import Parking, cause_of
@@ -129,10 +129,10 @@ class Repair:
         return generation.checkpoints[segment]
 
     async def _generation(self) -> Generation:
-        for generation in await self._views.generations(self._shape):
-            if generation.number == self._number:
-                return generation
-        raise NotFound(f"Generation {self._number} of {self._shape.name} is gone.")
+        generation = numbered(await self._views.generations(self._shape), self._number)
+        if generation is None:
+            raise NotFound(f"Generation {self._number} of {self._shape.name} is gone.")
+        return generation
 
 
 def _failed(letter: Letter, error: Exception) -> Letter:

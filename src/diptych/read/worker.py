@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from diptych.errors import DiptychError
 from diptych.log import EventLog
-from diptych.read.checkpoint import Checkpoint, Generation, State, Superseded
+from diptych.read.checkpoint import Checkpoint, Generation, State, Superseded, numbered
 from diptych.read.fold import Fold
 from diptych.read.leases import LEASE, Place, Watch, assigned
 from diptych.read.projector import UNTUNED, ProjectionSettings, Projector
@@ -132,7 +132,7 @@ class ProjectionWorker:
         """The generation to work on. One that serves goes live as soon as it is not behind, if it is the first."""
         shape, log_id = job.fold.shape, self._log.log_id
         if job.number is not None:
-            return next((one for one in await self._views.generations(shape) if one.number == job.number), None)
+            return numbered(await self._views.generations(shape), job.number)
         generation = await self._views.prepare(shape, log_id, job.settings.segments)
         if generation.state is State.FILLING and generation.position >= (await self._log.head()).position:
             with suppress(Superseded):  # somebody has paused it
