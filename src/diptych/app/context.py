@@ -66,7 +66,7 @@ class BoundedContext:
         ]
 
     @asynccontextmanager
-    async def open(  # noqa: PLR0913 - what may be said of where it runs
+    async def open(
         self,
         url: str,
         *,

@@ -12,11 +12,12 @@ from diptych.read.leases import LEASE
 from diptych.read.letters import NOTHING_WITHHELD, Cause, Held, Hold, Letter, Skip, Withheld
 from diptych.read.projection import Projection
 from diptych.read.projector import UNTUNED, ProjectionSettings, Projector
-from diptych.read.queries import ASK_TIMEOUT, Answer, Lag, QueryHandler, QuerySide, Standing
+from diptych.read.queries import ASK_TIMEOUT, Answer, QueryHandler, QuerySide
 from diptych.read.rebuild import Rebuild, Stopped
 from diptych.read.repair import Repair, Retried
 from diptych.read.shape import Key, ViewShape
 from diptych.read.share import segment_of
+from diptych.read.standing import Lag, Standing
 from diptych.read.store import Order, Selector, Snapshot, ViewStore
 from diptych.read.views import Page, Rows, Selection, Views
 from diptych.read.worker import Job, ProjectionWorker
