@@ -12,13 +12,13 @@ from diptych.errors import ContextError, NotFound
 from diptych.log import UNOBSERVED, Codec, EventCatalogue, LogObserver, Upcaster
 from diptych.messages import Event
 from diptych.messages.words import did_you_mean
-from diptych.read import LEASE, Fold, Projection, ProjectionSettings
+from diptych.read import LEASE, UNTUNED, Fold, Job, Projection, ProjectionSettings
 from diptych.read.queries import QueryFunction
 from diptych.stores import store_at
 from diptych.worker import projectors_beside
 from diptych.write import Aggregate, AggregateRules
 
-UNTUNED: Mapping[str, ProjectionSettings] = MappingProxyType({})
+UNSET: Mapping[str, ProjectionSettings] = MappingProxyType({})
 
 
 class BoundedContext:
@@ -65,13 +65,17 @@ class BoundedContext:
             if name not in known
         ]
 
+    def jobs(self, settings: Mapping[str, ProjectionSettings] = UNSET) -> list[Job]:
+        """What a worker of this context runs: every projection, tuned by the name of its view."""
+        return [Job(fold, settings.get(fold.shape.name, UNTUNED)) for fold in self.folds]
+
     @asynccontextmanager
     async def open(
         self,
         url: str,
         *,
         projectors: bool = True,
-        projections: Mapping[str, ProjectionSettings] = UNTUNED,
+        projections: Mapping[str, ProjectionSettings] = UNSET,
         lease: timedelta = LEASE,
         observer: LogObserver = UNOBSERVED,
     ) -> AsyncGenerator[App]:
@@ -91,7 +95,7 @@ class BoundedContext:
             log = await stack.enter_async_context(store.log(observer))
             views = await stack.enter_async_context(store.views())
             if projectors:
-                await stack.enter_async_context(projectors_beside(store, self.folds, projections, lease))
+                await stack.enter_async_context(projectors_beside(store, self.jobs(projections), lease))
             app = App(
                 aggregates=self.aggregates,
                 catalogue=self.catalogue,

@@ -32,7 +32,7 @@ class Work(msgspec.Struct, frozen=True):
 async def project(work: Work, told: int) -> None:
     """Keeps every view of the context up to date until the process is to end."""
     context = context_at(work.target)
-    async with projectors_beside(store_at(work.store), context.folds, work.projections, work.lease):
+    async with projectors_beside(store_at(work.store), context.jobs(work.projections), work.lease):
         await stay(told)
 
 

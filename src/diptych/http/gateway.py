@@ -11,7 +11,7 @@ from datetime import timedelta
 from time import perf_counter
 
 from diptych.app import App, BoundedContext
-from diptych.app.context import UNTUNED
+from diptych.app.context import UNSET
 from diptych.errors import DiptychError
 from diptych.http.exchange import Message, Receive, Request, Response, Scope, Send, respond
 from diptych.http.logs import Access, access, log_access
@@ -62,7 +62,7 @@ class Gateway:
         *,
         settings: GatewaySettings = DEFAULTS,
         projectors: bool = True,
-        projections: Mapping[str, ProjectionSettings] = UNTUNED,
+        projections: Mapping[str, ProjectionSettings] = UNSET,
         lease: timedelta = LEASE,
         role: Role = Role.ALL,
         obstacle: Obstacle = lambda: None,

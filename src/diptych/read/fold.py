@@ -51,6 +51,7 @@ class FoldRules(Generic[V]):
 
     def __init__(self, projection: Projection[V], shape: ViewShape[V], problems: list[str]) -> None:
         self.shape = shape
+        self.replayable = projection.replayable
         self.rules: dict[type[Event], Rule] = {}
         for handler in projection.handlers:
             try:
@@ -71,6 +72,7 @@ class Fold(Generic[V]):
 
     def __init__(self, rules: FoldRules[V], catalogue: EventCatalogue) -> None:
         self.shape = rules.shape
+        self.replayable = rules.replayable
         self._catalogue = catalogue
         self._rules = {rule.name: rule for rule in rules.rules.values()}
         self._view = rules.shape.view

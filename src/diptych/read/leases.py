@@ -58,15 +58,22 @@ class Watch:
         ]
 
 
+def claim(fingerprint: str) -> str:
+    """What a worker says that it can run to get every segment of a projection: those who have them give them up."""
+    return f"{fingerprint} alone"
+
+
 def assigned(places: Sequence[Place], workers: Sequence[Worker]) -> Mapping[Place, str | None]:
     """Whose each place is: they go round among the workers that can run it, so that everyone who looks says the same.
 
-    `places` are all that one worker can run, in order. None for one that nobody can run.
+    `places` are all that one worker can run, in order. None for one that nobody can run. Whoever claims a projection's
+    code gets all of it.
     """
     ordered = sorted(workers, key=lambda worker: worker.id)
     owners: dict[Place, str | None] = {}
     for number, place in enumerate(places):
-        able = [worker for worker in ordered if place.fingerprint in worker.fingerprints]
+        able = [worker for worker in ordered if claim(place.fingerprint) in worker.fingerprints]
+        able = able or [worker for worker in ordered if place.fingerprint in worker.fingerprints]
         alike = len({worker.fingerprints for worker in able}) == 1  # they count the same places
         turn = number if alike else crc32(place.view.encode()) + place.segment
         owners[place] = able[turn % len(able)].id if able else None

@@ -28,6 +28,11 @@ class Cause(msgspec.Struct, frozen=True):
     first: str
     last: str
 
+    @property
+    def kind(self) -> str:
+        """The error's type, without its words, which may quote an event."""
+        return self.error.partition(":")[0]
+
 
 class Letter(NamedTuple):
     """An event that is parked for a hold. `cause` is None where it only waits behind another of the same hold."""

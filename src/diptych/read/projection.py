@@ -25,12 +25,14 @@ class Projection(Generic[V]):
     """Folds events into the rows of a view.
 
     A change of the view's fields is noticed by itself. A change of what a handler does is not: raise `version` for it,
-    and the view is filled anew.
+    and the view is filled anew. `replayable` says that it does no harm to apply events again, in order, to rows that
+    have them already: then a rebuild may begin at a time, on the rows that there are.
     """
 
-    def __init__(self, view: type[V], *, version: int = 1) -> None:
+    def __init__(self, view: type[V], *, version: int = 1, replayable: bool = False) -> None:
         self.view = view
         self.version = version
+        self.replayable = replayable
         self.handlers: list[ProjectionHandler] = []
 
     @overload

@@ -91,8 +91,24 @@ class ViewStore(Protocol):
         """The generation that fits: the live one; else the one being filled; else a new empty one, so divided."""
         ...
 
-    async def begin(self, shape: ViewShape[Any], log_id: str, segments: int = 1, *, anew: bool = False) -> Generation:
-        """A generation to fill beside the live one: the unfinished one if it fits; else, or if `anew`, an empty one."""
+    async def begin(
+        self,
+        shape: ViewShape[Any],
+        log_id: str,
+        segments: int = 1,
+        *,
+        anew: bool = False,
+        onto: Anchor | None = None,
+    ) -> Generation:
+        """A generation to fill beside the live one: the unfinished one if it fits; else, or if `anew`, an empty one.
+
+        With `onto` it is always a new one: it has the live one's rows, the letters up to that event, and stands there.
+        Raises Superseded where there is no live one to take them from.
+        """
+        ...
+
+    async def complete(self, shape: ViewShape[Any], number: int) -> None:
+        """Makes what is put off while a generation is filled, its indexes; nothing where that is done already."""
         ...
 
     async def switch(self, shape: ViewShape[Any], number: int, *, keep: bool = False) -> bool:

@@ -2,31 +2,27 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Any
 
-from diptych.read import LEASE, UNTUNED, Fold, Job, ProjectionSettings, ProjectionWorker
+from diptych.read import LEASE, Job, ProjectionWorker
 from diptych.stores import Store
 from diptych.worker.identity import gone, new_identity
 
 
 @asynccontextmanager
-async def projectors_beside(
-    store: Store, folds: Sequence[Fold[Any]], settings: Mapping[str, ProjectionSettings], lease: timedelta = LEASE
-) -> AsyncGenerator[None]:
-    """Runs a worker for the folds while the context is open. It opens when every view is ready to be filled.
+async def projectors_beside(store: Store, jobs: Sequence[Job], lease: timedelta = LEASE) -> AsyncGenerator[None]:
+    """Runs a worker for the jobs while the context is open. It opens when every view is ready to be filled.
 
-    `settings` go by the view's name, and need not have all of them. `lease` is how long another worker may be silent
-    before this one takes its segments.
+    `lease` is how long another worker may be silent before this one takes its segments.
 
     Raises what the store raises when it is opened.
     """
-    if not folds:
+    if not jobs:
         yield
         return
-    thread = _ProjectorThread(store, folds, settings, lease)
+    thread = _ProjectorThread(store, jobs, lease)
     loop = asyncio.get_running_loop()
     beginning = loop.run_in_executor(None, thread.begin)
     try:
@@ -39,12 +35,9 @@ async def projectors_beside(
 
 
 class _ProjectorThread:
-    def __init__(
-        self, store: Store, folds: Sequence[Fold[Any]], settings: Mapping[str, ProjectionSettings], lease: timedelta
-    ) -> None:
+    def __init__(self, store: Store, jobs: Sequence[Job], lease: timedelta) -> None:
         self._store = store
-        self._folds = folds
-        self._settings = settings
+        self._jobs = jobs
         self._lease = lease
         self._started = threading.Event()
         self._error: BaseException | None = None
@@ -81,8 +74,7 @@ class _ProjectorThread:
         async with AsyncExitStack() as stack:
             log = await stack.enter_async_context(self._store.log())
             views = await stack.enter_async_context(self._store.views())
-            jobs = [Job(fold, self._settings.get(fold.shape.name, UNTUNED)) for fold in self._folds]
-            worker = ProjectionWorker(new_identity(), jobs, log, views, self._lease, gone)
+            worker = ProjectionWorker(new_identity(), self._jobs, log, views, self._lease, gone)
             try:
                 await worker.begin()
                 self._started.set()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
-from diptych.log import BEGINNING, Bell
+from diptych.log import BEGINNING, Anchor, Bell
 from diptych.read import (
     Checkpoint,
     Generation,
@@ -141,20 +141,24 @@ def resegmented(held: HeldGeneration, segments: int) -> HeldGeneration:
     """Divided into so many segments, which are all where the ones before were; the letters go along."""
     about = held.about
     epoch = max([one.epoch for one in about.checkpoints]) + 1
-    letters = dict.fromkeys(
-        [
-            (number, letter)
-            for _, letter in held.letters
-            for number in ([segment_of(letter.hold.key, segments)] if letter.hold.key else range(segments))
-        ]
-    )
-    divided = held._replace(letters=list(letters))
+    divided = held._replace(letters=_divided(held.letters, segments))
     anchor = about.checkpoints[0].anchor
     checkpoints = [
         Checkpoint(about.log_id, about.number, number, segments, epoch, anchor, parked=divided.parked(number))
         for number in range(segments)
     ]
     return divided._replace(about=about._replace(checkpoints=checkpoints))
+
+
+def copied_onto(held: HeldGeneration, live: HeldGeneration, onto: Anchor) -> HeldGeneration:
+    """With the rows of the live one, and what it has parked up to an event; all segments stand there."""
+    at = held.about.checkpoints
+    letters = [
+        (number, letter) for number, letter in _divided(live.letters, len(at)) if letter.position <= onto.position
+    ]
+    copied = held._replace(rows=live.rows, letters=letters)
+    checkpoints = [one._replace(anchor=onto, parked=copied.parked(one.segment)) for one in at]
+    return copied._replace(about=copied.about._replace(checkpoints=checkpoints))
 
 
 def live_of(found: Iterable[HeldGeneration], shape: ViewShape[Any]) -> HeldGeneration | None:
@@ -173,6 +177,16 @@ def answering(found: Iterable[HeldGeneration], shape: ViewShape[Any]) -> HeldGen
     """The one that answers, or the one that will."""
     found = list(found)
     return live_of(found, shape) or unfinished(found, shape)
+
+
+def _divided(letters: Iterable[tuple[int, Letter]], segments: int) -> list[tuple[int, Letter]]:
+    """Letters with their segments, where there are so many: what holds back a stream does so in each."""
+    divided = [
+        (number, letter)
+        for _, letter in letters
+        for number in ([segment_of(letter.hold.key, segments)] if letter.hold.key else range(segments))
+    ]
+    return list(dict.fromkeys(divided))
 
 
 def _freed(held: HeldGeneration, worker: str) -> HeldGeneration:

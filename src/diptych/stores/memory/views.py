@@ -28,6 +28,7 @@ from diptych.stores.memory.held import (
     HeldGeneration,
     HeldViews,
     answering,
+    copied_onto,
     empty,
     live_of,
     moved,
@@ -56,8 +57,18 @@ class MemoryViews:
             found = live_of(fitting, shape) or unfinished(fitting, shape)
             return self._shown(shape, found or self._begin(shape, log_id, segments))
 
-    async def begin(self, shape: ViewShape[Any], log_id: str, segments: int = 1, *, anew: bool = False) -> Generation:
+    async def begin(
+        self,
+        shape: ViewShape[Any],
+        log_id: str,
+        segments: int = 1,
+        *,
+        anew: bool = False,
+        onto: Anchor | None = None,
+    ) -> Generation:
         with self._held.lock:
+            if onto is not None:
+                return self._shown(shape, self._copy(shape, log_id, segments, onto))
             found = unfinished(self._held.of(shape), shape)
             if found is not None and found.about.log_id == log_id and not anew:
                 return self._shown(shape, found)
@@ -74,6 +85,9 @@ class MemoryViews:
             self._held.go_live(shape, ready, live, keep=keep)
         self._wake_all(shape)
         return True
+
+    async def complete(self, shape: ViewShape[Any], number: int) -> None:
+        """There are no indexes in memory."""
 
     async def drop(self, shape: ViewShape[Any], number: int) -> bool:
         with self._held.lock:
@@ -270,6 +284,14 @@ class MemoryViews:
         begun = empty(shape, log_id, self._held.next_number(shape), segments)
         self._held.keep(shape, begun)
         return begun
+
+    def _copy(self, shape: ViewShape[Any], log_id: str, segments: int, onto: Anchor) -> HeldGeneration:
+        live = live_of(self._held.of(shape), shape)
+        if live is None or live.about.log_id != log_id:
+            raise Superseded(f"{shape.name} has no live generation to take the rows from")
+        copied = copied_onto(self._begin(shape, log_id, segments), live, onto)
+        self._held.keep(shape, copied)
+        return copied
 
     def _shown(self, shape: ViewShape[Any], held: HeldGeneration) -> Generation:
         return held.about._replace(pause=self._held.pauses.get(shape.name))
