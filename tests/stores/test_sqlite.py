@@ -104,7 +104,7 @@ async def test_a_views_file_of_an_older_format_is_refused_with_what_to_do(tmp_pa
     with closing(sqlite3.connect(store.views_path)) as connection:
         connection.execute("PRAGMA user_version = 1")
     with pytest.raises(
-        NotAStore, match=r"has format 1, .* reads format 2\. If it held views, delete it while nothing runs"
+        NotAStore, match=r"has format 1, .* reads format 3\. If it held views, delete it while nothing runs"
     ):
         async with store.views():
             pass

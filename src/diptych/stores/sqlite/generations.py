@@ -1,84 +1,128 @@
-"""The generations of a view in its file: which there are, and how one comes, goes live and goes.
+"""The generations of a view in its file: which there are, and how one comes, goes live, is divided anew and goes.
 
 Every function works on a connection, inside the transaction of whoever calls it.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
-from diptych.errors import NotCaughtUp
-from diptych.log import Anchor
-from diptych.read import Checkpoint, Failure, Generation, ViewShape
-from diptych.stores.sql import load_statements
-from diptych.stores.sqlite.rows import RowTable
-
-SQL = load_statements("diptych.stores.sqlite", "views.sql")
+from diptych.log import BEGINNING, Anchor
+from diptych.read import Checkpoint, Failure, Generation, Pause, State, Superseded, ViewShape
+from diptych.stores.sqlite.checkpoints import SQL, checkpoint
+from diptych.stores.sqlite.rows import RowTable, dropped_name, quoted, table_name
 
 
-def live_checkpoint(handle: sqlite3.Connection, shape: ViewShape[Any]) -> Checkpoint | None:
-    """Where the live generation stands, or None where there is none. Raises NotCaughtUp for one of another shape."""
-    row = handle.execute(SQL["live"], (shape.name,)).fetchone()
-    if row is None:
-        return None
-    generation = _generation(row)
-    if generation.fingerprint != shape.fingerprint:
-        position = generation.checkpoint.position
-        raise NotCaughtUp(
-            shape.name, position, position, "another version of the code, with another shape of it, fills it"
-        )
-    return generation.checkpoint
+def answering(handle: sqlite3.Connection, shape: ViewShape[Any]) -> Generation | None:
+    """The live generation of a shape, else the one that is filled to be it."""
+    found = _generations(handle.execute(SQL["answering"], (shape.name, shape.fingerprint)).fetchall())
+    return next((one for one in found if one.live), found[0]) if found else None
 
 
-def generations(handle: sqlite3.Connection, shape: ViewShape[Any]) -> list[Generation]:
-    """All of them, in order of their epochs."""
-    return [_generation(row) for row in handle.execute(SQL["generations"], (shape.name,)).fetchall()]
+def generations(handle: sqlite3.Connection, name: str) -> list[Generation]:
+    """All of a view, in order of their numbers."""
+    return _generations(handle.execute(SQL["generations"], (name,)).fetchall())
 
 
-def find_epoch(found: Sequence[Generation], epoch: int) -> Generation | None:
-    """The generation of this epoch."""
-    return next((generation for generation in found if generation.checkpoint.epoch == epoch), None)
+def of_shape(handle: sqlite3.Connection, shape: ViewShape[Any], state: State) -> Generation | None:
+    """The generation of a shape that is live, or is filled."""
+    found = [one for one in generations(handle, shape.name) if one.fingerprint == shape.fingerprint]
+    return next((one for one in found if one.state is state), None)
 
 
-def add(handle: sqlite3.Connection, shape: ViewShape[Any], log_id: str, epoch: int) -> Checkpoint:
-    """An empty generation beside the others."""
-    for statement in RowTable(shape, epoch).create():
+def find(handle: sqlite3.Connection, name: str, number: int) -> Generation | None:
+    """The generation of this number."""
+    return next((one for one in generations(handle, name) if one.number == number), None)
+
+
+def standing(handle: sqlite3.Connection, name: str, number: int) -> Generation:
+    """The generation of this number, which is there."""
+    found = find(handle, name, number)
+    assert found is not None  # noqa: S101 - it was just written
+    return found
+
+
+def add(handle: sqlite3.Connection, shape: ViewShape[Any], log_id: str, segments: int) -> Generation:
+    """An empty generation, in the place of one that is filled already."""
+    if (unfinished := of_shape(handle, shape, State.FILLING)) is not None:
+        drop(handle, shape.name, unfinished.number)
+    ((number,),) = handle.execute(SQL["next_number"], (shape.name,)).fetchall()
+    for statement in RowTable(shape, number).create():
         handle.execute(statement)
-    handle.execute(SQL["add"], (shape.name, epoch, shape.fingerprint, log_id))
-    added = find_epoch(generations(handle, shape), epoch)
-    assert added is not None  # noqa: S101 - it was just added
-    return added.checkpoint
+    handle.execute(SQL["add"], (shape.name, number, shape.fingerprint, log_id, segments))
+    _add_segments(handle, shape.name, number, segments, 1, BEGINNING)
+    return standing(handle, shape.name, number)
 
 
-def drop(handle: sqlite3.Connection, shape: ViewShape[Any], epoch: int) -> None:
-    """A generation is gone, with its rows."""
-    handle.execute(RowTable(shape, epoch).drop)
-    handle.execute(SQL["remove"], (shape.name, epoch))
+def go_live(handle: sqlite3.Connection, name: str, ready: Generation, before: Generation | None, *, keep: bool) -> None:
+    """A generation answers in the place of another, which is kept or dropped."""
+    show(handle, name, ready.number)
+    if before is not None and keep:
+        handle.execute(SQL["set_state"], (State.KEPT.value, name, before.number))
+    elif before is not None:
+        drop(handle, name, before.number)
+    handle.execute(SQL["set_state"], (State.LIVE.value, name, ready.number))
 
 
-def go_live(handle: sqlite3.Connection, shape: ViewShape[Any], epoch: int) -> None:
-    """A generation answers, and the others are dropped.
-
-    Epochs are given as one more than the highest there is, and none comes again: the one that stays is always the
-    highest, or another one is added in the same transaction.
-    """
-    for generation in generations(handle, shape):
-        if generation.checkpoint.epoch != epoch:
-            drop(handle, shape, generation.checkpoint.epoch)
-    handle.execute(SQL["go_live"], (shape.name, epoch))
-    for statement in RowTable(shape, epoch).show():
-        handle.execute(statement)
+def drop(handle: sqlite3.Connection, name: str, number: int) -> None:
+    """A generation is gone. Its rows are put aside, to be removed in time: a large table would take a long one."""
+    for statement in ("remove", "remove_segments", "remove_letters"):
+        handle.execute(SQL[statement], (name, number))
+    if handle.execute(SQL["shown"], (name,)).fetchone() == (number,):
+        rest = [one.number for one in generations(handle, name) if one.live]
+        show(handle, name, max(rest, default=None))
+    handle.execute(f"ALTER TABLE {quoted(table_name(name, number))} RENAME TO {quoted(dropped_name(name, number))}")
 
 
-def paused_since(handle: sqlite3.Connection, shape: ViewShape[Any]) -> str | None:
-    """Since when a view is paused."""
-    row = handle.execute(SQL["paused"], (shape.name,)).fetchone()
-    return None if row is None else str(row[0])
+def show(handle: sqlite3.Connection, name: str, number: int | None) -> None:
+    """The SQL view of the view's own name shows this generation, or is gone."""
+    handle.execute(f"DROP VIEW IF EXISTS {quoted(name)}")
+    if number is not None:
+        handle.execute(f"CREATE VIEW {quoted(name)} AS SELECT * FROM {quoted(table_name(name, number))}")  # noqa: S608 - names
+    handle.execute(SQL["set_shown"], (number, name))
 
 
-def _generation(row: Sequence[Any]) -> Generation:
-    fingerprint, live, epoch, log_id, position, event_id, failure, paused = row
-    failed = None if failure is None else msgspec.json.decode(failure, type=Failure)
-    return Generation(fingerprint, bool(live), Checkpoint(log_id, Anchor(position, event_id), epoch, failed, paused))
+def divide(handle: sqlite3.Connection, name: str, at: Sequence[Checkpoint], segments: int) -> None:
+    """Divides a generation into so many free segments, where the ones before were. Its letters are left as they are."""
+    number, anchor = at[0].generation, at[0].anchor
+    found = find(handle, name, number)
+    there = [] if found is None else [(one.anchor, one.epoch) for one in found.checkpoints]
+    if found is None or there != [(one.anchor, one.epoch) for one in at] or {one.anchor for one in at} != {anchor}:
+        raise Superseded(f"the segments of generation {number} of {name} are not all at {anchor.position} any more")
+    handle.execute(SQL["set_segments"], (segments, name, number))
+    handle.execute(SQL["remove_segments"], (name, number))
+    _add_segments(handle, name, number, segments, max([one.epoch for one in at]) + 1, anchor, found.failure)
+
+
+def paused(handle: sqlite3.Connection, name: str) -> Pause | None:
+    """The pause of a view."""
+    row = handle.execute(SQL["paused"], (name,)).fetchone()
+    return None if row is None else Pause(*row)
+
+
+def _generations(rows: Iterable[Sequence[Any]]) -> list[Generation]:
+    return [_generation(list(of_one)) for _, of_one in groupby(rows, itemgetter(0))]
+
+
+def _generation(rows: Sequence[Sequence[Any]]) -> Generation:
+    number, fingerprint, log_id, state, segments, since, reason = rows[0][:7]
+    checkpoints = [checkpoint(log_id, number, segments, row[7:]) for row in rows]
+    pause = None if since is None else Pause(since, reason)
+    return Generation(number, fingerprint, log_id, State(state), checkpoints, pause)
+
+
+def _add_segments(  # noqa: PLR0913, PLR0917 - what they have in common
+    handle: sqlite3.Connection,
+    name: str,
+    number: int,
+    segments: int,
+    epoch: int,
+    anchor: Anchor,
+    failure: Failure | None = None,
+) -> None:
+    common = (epoch, *anchor, None if failure is None else msgspec.json.encode(failure))
+    handle.executemany(SQL["add_segment"], [(name, number, segment, *common) for segment in range(segments)])

@@ -4,7 +4,8 @@ A Decimal is an integer of its last digit, so that it is exact, ordered and summ
 fixed width, so that they are ordered too.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Context, Decimal
 from typing import Any, Generic, TypeVar
@@ -96,12 +97,22 @@ def _json_decoder(column: Column) -> Encode:
     return msgspec.json.Decoder(kind).decode
 
 
-class RowTable(Generic[V]):
-    """One generation of a view: the table `diptych_name_epoch`, and the statements on it."""
+def table_name(view: str, generation: int) -> str:
+    """The table of a generation's rows."""
+    return f"diptych_{view}_{generation}"
 
-    def __init__(self, shape: ViewShape[V], epoch: int) -> None:
+
+def dropped_name(view: str, generation: int) -> str:
+    """The same, from when it is dropped until its rows are removed."""
+    return f"dropped_{table_name(view, generation)}"
+
+
+class RowTable(Generic[V]):
+    """One generation of a view: its table, and the statements on it."""
+
+    def __init__(self, shape: ViewShape[V], generation: int) -> None:
         self.shape = shape
-        self.table = quoted(f"diptych_{shape.name}_{epoch}")
+        self.table = quoted(table_name(shape.name, generation))
         self.columns = ", ".join(quoted(column.name) for column in shape.columns)
         self._view = shape.view
         self._names = tuple([column.name for column in shape.columns])
@@ -119,7 +130,6 @@ class RowTable(Generic[V]):
             f"ON CONFLICT ({keys}) DO {f'UPDATE SET {updates}' if updates else 'NOTHING'}"
         )
         self.delete = f"DELETE FROM {self.table} WHERE " + " AND ".join(f"{quoted(name)} = ?" for name in shape.key)  # noqa: S608 - names
-        self.drop = f"DROP TABLE IF EXISTS {self.table}"
         self._lookups = {size: self._lookup(size) for size in _CHUNKS}
 
     def create(self) -> list[str]:
@@ -136,13 +146,6 @@ class RowTable(Generic[V]):
                 f"CREATE INDEX {quoted(f'{index}_{name}')} ON {self.table} ({quoted(name)}, {keys})"
                 for name in self.shape.index
             ],
-        ]
-
-    def show(self) -> list[str]:
-        """The statements that give the table to the SQL view of the view's own name."""
-        return [
-            f"DROP VIEW IF EXISTS {quoted(self.shape.name)}",
-            f"CREATE VIEW {quoted(self.shape.name)} AS SELECT {self.columns} FROM {self.table}",  # noqa: S608 - names
         ]
 
     def encode(self, row: V) -> Sequence[Any]:
@@ -201,6 +204,25 @@ class RowTable(Generic[V]):
         columns = ", ".join(f"row.{quoted(name)}" for name in self._names)
         values = ", ".join([marks] * size)
         return f"SELECT {columns} FROM (VALUES {values}) AS wanted CROSS JOIN {self.table} AS row ON {match}"  # noqa: S608 - names
+
+
+class RowChanges(Generic[V]):
+    """Changes of rows, encoded before a lock is held. Raises ValueError for a row that the table cannot hold."""
+
+    def __init__(self, table: RowTable[V], changes: Mapping[Key, V | None]) -> None:
+        self._table = table
+        self._rows = [table.encode(row) for row in changes.values() if row is not None]
+        self._gone = [table.encode_key(key) for key, row in changes.items() if row is None]
+
+    def write(self, handle: sqlite3.Connection) -> None:
+        """Writes them. Rows that the table refuses are a ValueError: their event is what is wrong, not the store."""
+        try:
+            if self._rows:
+                handle.executemany(self._table.upsert, self._rows)
+        except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError) as error:
+            raise ValueError(f"the store cannot hold a row: {error}") from error
+        if self._gone:
+            handle.executemany(self._table.delete, self._gone)
 
 
 def _datetime(value: datetime) -> str:

@@ -3,20 +3,21 @@
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Context
 from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, Self, TypeVar
 
-from diptych.errors import DiptychError, Forbidden, Malformed, TooLarge, Unavailable
+from diptych.errors import DiptychError, Forbidden, Malformed, NotCaughtUp, TooLarge, Unavailable
 from diptych.messages import View
-from diptych.read import Checkpoint, Key, Kind, NeverFilled, Selector, ViewShape
+from diptych.read import Generation, Key, Kind, Letter, NeverFilled, Selector, ViewShape
 from diptych.read.views import MAX_ROWS
 from diptych.stores.sqlite import select
 from diptych.stores.sqlite.connection import DISPOSABLE, Explained, open_reader, translate
-from diptych.stores.sqlite.generations import live_checkpoint
+from diptych.stores.sqlite.generations import answering, generations
+from diptych.stores.sqlite.letters import first_letter
 from diptych.stores.sqlite.reader import INLINE_TICKS, UNBOUNDED, Budget, on_a_thread, raise_unless_interrupted
 from diptych.stores.sqlite.rows import RowTable, unscaled
 
@@ -139,7 +140,7 @@ class _Connection:
         self._thread_turn = asyncio.Lock()
         self._changes = 0
         self._until = 0.0
-        self.standings: dict[ViewShape[Any], tuple[Checkpoint, RowTable[Any]]] = {}
+        self.standings: dict[ViewShape[Any], tuple[Generation, RowTable[Any]]] = {}
         self.handle = open_reader(path)
         self.handle.create_function("decimal", 2, _decimal_text, deterministic=True)
         self._budget = Budget(self.handle)
@@ -217,17 +218,19 @@ class SqliteSnapshot:
         self._held = None
         await self._readers.give_back(connection)
 
-    async def checkpoint(self, shape: ViewShape[Any]) -> Checkpoint:
+    async def generation(self, shape: ViewShape[Any]) -> Generation:
         standings = self._connection.standings
         if (known := standings.get(shape)) is not None:
             return known[0]
-        checkpoint = await self._connection.run(lambda handle: live_checkpoint(handle, shape))
-        if checkpoint is None:
-            raise NeverFilled(
-                f"View {shape.name} was never filled in {self._readers.path}; no projector has run there."
-            )
-        standings[shape] = checkpoint, self._readers.table_of(shape, checkpoint.epoch)
-        return checkpoint
+        found = await self._connection.run(lambda handle: answering(handle, shape))
+        if found is None:
+            raise await self._absent(shape)
+        standings[shape] = found, self._readers.table_of(shape, found.number)
+        return found
+
+    async def held(self, shape: ViewShape[Any], keys: Collection[str] | None, upto: int) -> Letter | None:
+        number = self._connection.standings[shape][0].number
+        return await self._connection.run(lambda handle: first_letter(handle, shape.name, number, keys, upto))
 
     async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:
         table = self._table(shape)
@@ -276,8 +279,20 @@ class SqliteSnapshot:
             raise TooLarge(f"The statement gives more than {MAX_ROWS} rows; add a LIMIT.")
         return rows
 
+    async def _absent(self, shape: ViewShape[Any]) -> DiptychError:
+        """Why nothing answers."""
+        others = await self._connection.run(lambda handle: generations(handle, shape.name))
+        if not others:
+            return NeverFilled(
+                f"View {shape.name} was never filled in {self._readers.path}; no projector has run there."
+            )
+        position = others[-1].position
+        return NotCaughtUp(
+            shape.name, position, position, "another version of the code, with another shape of it, fills it"
+        )
+
     def _table(self, shape: ViewShape[V]) -> RowTable[V]:
-        """The table of a view whose checkpoint was read."""
+        """The table of a view whose generation was read."""
         return self._connection.standings[shape][1]
 
     @property

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from diptych.errors import Unavailable
 from diptych.log import UNOBSERVED, Bell, LogObserver
+from diptych.stores.sqlite.bells import ViewBells
 from diptych.stores.sqlite.log import SqliteLog, wall_clock
-from diptych.stores.sqlite.views import SqliteViews, ViewBells
+from diptych.stores.sqlite.views import SqliteViews
 
 
 class SqliteStore:

@@ -3,19 +3,35 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
-
-from diptych.errors import NotAStore, NotCaughtUp
-from diptych.log import Anchor, Bell
+from diptych.errors import NotAStore
+from diptych.log import Anchor
 from diptych.messages import View
-from diptych.read import Checkpoint, Failure, Generation, Key, Snapshot, Superseded, ViewShape
+from diptych.read import (
+    Checkpoint,
+    Failure,
+    Generation,
+    Hold,
+    Key,
+    Letter,
+    Pause,
+    Skip,
+    Snapshot,
+    State,
+    Superseded,
+    ViewShape,
+    Withheld,
+    Worker,
+)
 from diptych.stores.sql import load_script
+from diptych.stores.sqlite import leases
+from diptych.stores.sqlite.bells import ViewBells
+from diptych.stores.sqlite.checkpoints import SQL, advance, fail, lowest
 from diptych.stores.sqlite.connection import (
     DISPOSABLE,
     LOCK_TIMEOUT,
@@ -25,17 +41,21 @@ from diptych.stores.sqlite.connection import (
     open_writer,
     roll_back,
 )
+from diptych.stores.sqlite.dropped import Sweeper
 from diptych.stores.sqlite.generations import (
-    SQL,
     add,
+    answering,
+    divide,
     drop,
-    find_epoch,
+    find,
     generations,
     go_live,
-    live_checkpoint,
-    paused_since,
+    of_shape,
+    paused,
+    standing,
 )
-from diptych.stores.sqlite.rows import RowTable
+from diptych.stores.sqlite.letters import letters, park, reassign, settle, skips, withheld
+from diptych.stores.sqlite.rows import RowChanges, RowTable
 from diptych.stores.sqlite.snapshot import ViewReaders, find_rows
 
 V = TypeVar("V", bound=View)
@@ -44,7 +64,7 @@ VIEWS_FILE = FileKind(
     application_id=0x44505456,  # DPTV
     what="the views of a Diptych store",
     script=load_script("diptych.stores.sqlite", "views_schema.sql"),
-    format=2,
+    format=3,
     synchronous="NORMAL",
     timeout=LOCK_TIMEOUT,
 )
@@ -52,32 +72,6 @@ VIEWS_FILE = FileKind(
 POLL_FIRST = timedelta(milliseconds=1)
 POLL_MOST = timedelta(milliseconds=20)
 """How often a waiting query looks for what a projector of another process has done: less and less often."""
-
-
-class ViewBells:
-    """A bell for each view, shared by everything in this process that opens the same file.
-
-    `changes` grows with every change of the file by this process.
-    """
-
-    def __init__(self) -> None:
-        self.changes = 0
-        self._bells: dict[str, Bell] = {}
-
-    def of(self, view: str) -> Bell:
-        """The bell of a view, rung for its live generation."""
-        return self._bells.setdefault(view, Bell())
-
-    def ring(self, view: str, position: int) -> None:
-        """The view's live generation has changed, and stands at this position."""
-        self.changes += 1
-        self.of(view).ring(position)
-
-    def wake_all(self, view: str) -> None:
-        """Another generation is live, or none goes on: those who wait look for themselves."""
-        self.changes += 1
-        if (old := self._bells.pop(view, None)) is not None:
-            old.ring(2**63)
 
 
 class SqliteViews:
@@ -92,108 +86,174 @@ class SqliteViews:
             self._writer = open_writer(path, VIEWS_FILE)
         except NotAStore as error:
             raise NotAStore(f"{error.detail} If it held views, {DISPOSABLE}.") from error
+        self._sweeper = Sweeper(self._writer, self._transaction)
         self._readers = ViewReaders(path, self._table, lambda: bells.changes)
 
     async def close(self) -> None:
         """Closes the file."""
+        await self._sweeper.close()
         self._readers.close()
         self._writer.close()
 
-    # Generations: from the projectors' loop, or an operator's
+    # Generations
 
-    async def prepare(self, shape: ViewShape[Any], log_id: str) -> Checkpoint:
+    async def prepare(self, shape: ViewShape[Any], log_id: str, segments: int = 1) -> Generation:
         with self._transaction() as writer:
-            found = generations(writer, shape)
-            fitting = [generation for generation in found if generation.fits(shape, log_id)]
-            for generation in fitting:
-                if generation.live:
-                    return generation.checkpoint
-            ready = fitting[0].checkpoint if fitting else add(writer, shape, log_id, _next_epoch(found))
-            go_live(writer, shape, ready.epoch)
-        self._bells.wake_all(shape.name)
+            fitting = [one for one in generations(writer, shape.name) if one.fits(shape, log_id)]
+            live = next((one for one in fitting if one.live), None)
+            unfinished = next((one for one in fitting if one.state is State.FILLING), None)
+            ready = live or unfinished or add(writer, shape, log_id, segments)
+        self._sweeper.sweep()
         return ready
 
-    async def begin(self, shape: ViewShape[Any], log_id: str, *, anew: bool = False) -> Checkpoint:
+    async def begin(self, shape: ViewShape[Any], log_id: str, segments: int = 1, *, anew: bool = False) -> Generation:
         with self._transaction() as writer:
-            found = generations(writer, shape)
-            unfinished = [generation for generation in found if not generation.live]
-            for generation in unfinished:
-                if generation.fits(shape, log_id) and not anew:
-                    return generation.checkpoint
-            begun = add(writer, shape, log_id, _next_epoch(found))
-            for generation in unfinished:
-                drop(writer, shape, generation.checkpoint.epoch)
+            unfinished = of_shape(writer, shape, State.FILLING)
+            if unfinished is not None and unfinished.log_id == log_id and not anew:
+                return unfinished
+            begun = add(writer, shape, log_id, segments)
+        self._sweeper.sweep()
         return begun
 
-    async def switch(self, shape: ViewShape[Any], at: Checkpoint) -> bool:
+    async def switch(self, shape: ViewShape[Any], number: int, *, keep: bool = False) -> bool:
         with self._transaction() as writer:
-            found = generations(writer, shape)
-            ready = find_epoch(found, at.epoch)
-            if ready is None or ready.checkpoint.paused:
-                raise Superseded(f"generation {at.epoch} of {shape.name} is {'paused' if ready else 'gone'}")
-            live = next((generation for generation in found if generation.live), None)
+            ready = find(writer, shape.name, number)
+            if ready is None or ready.fingerprint != shape.fingerprint or ready.pause is not None:
+                raise Superseded(f"generation {number} of {shape.name} is {'gone' if ready is None else 'paused'}")
+            live = of_shape(writer, shape, State.LIVE)
             if ready.live or not ready.may_replace(live):
                 return ready.live
-            go_live(writer, shape, at.epoch)
+            go_live(writer, shape.name, ready, live, keep=keep)
         self._bells.wake_all(shape.name)
+        self._sweeper.sweep()
+        return True
+
+    async def drop(self, shape: ViewShape[Any], number: int) -> bool:
+        with self._transaction() as writer:
+            found = find(writer, shape.name, number)
+            if found is None:
+                return False
+            if found.live and found.fingerprint == shape.fingerprint:
+                raise Superseded(f"generation {number} of {shape.name} is live")
+            drop(writer, shape.name, number)
+        self._bells.wake_all(shape.name)
+        self._sweeper.sweep()
         return True
 
     async def generations(self, shape: ViewShape[Any]) -> Sequence[Generation]:
         with self._explained:
-            return generations(self._writer, shape)
+            return generations(self._writer, shape.name)
 
-    async def pause(self, shape: ViewShape[Any], since: str) -> str | None:
+    async def resegment(self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int) -> Generation:
         with self._transaction() as writer:
-            before = paused_since(writer, shape)
-            if before is None:
-                writer.execute(SQL["pause"], (shape.name, since))
-        self._bells.wake_all(shape.name)
-        return before
+            divide(writer, shape.name, at, segments)
+            reassign(writer, shape.name, at[0].generation, segments)
+            return standing(writer, shape.name, at[0].generation)
 
-    async def resume(self, shape: ViewShape[Any]) -> str | None:
+    # Leases
+
+    async def beat(self, worker: Worker) -> Sequence[Worker]:
         with self._transaction() as writer:
-            before = paused_since(writer, shape)
-            writer.execute(SQL["resume"], (shape.name,))
-        return before
+            return leases.beat(writer, worker)
 
-    # Writing: from the projectors' loop
+    async def expel(self, worker: str, beat: int) -> bool:
+        with self._transaction() as writer:
+            return leases.expel(writer, worker, beat)
+
+    async def leave(self, worker: str) -> None:
+        with self._transaction() as writer:
+            leases.leave(writer, worker)
+
+    async def take(self, shape: ViewShape[Any], at: Checkpoint, worker: str) -> Checkpoint:
+        with self._transaction() as writer:
+            return leases.take(writer, shape.name, at, worker)
+
+    async def release(self, shape: ViewShape[Any], at: Checkpoint) -> None:
+        with self._transaction() as writer:
+            leases.release(writer, shape.name, at)
+
+    # Writing
 
     async def load(self, shape: ViewShape[V], keys: Collection[Key], at: Checkpoint) -> dict[Key, V]:
         with self._explained:
             try:
-                return find_rows(self._writer, self._table(shape, at.epoch), list(keys))
+                return find_rows(self._writer, self._table(shape, at.generation), list(keys))
             except sqlite3.OperationalError as error:
-                if find_epoch(generations(self._writer, shape), at.epoch) is None:
-                    raise Superseded(f"generation {at.epoch} of {shape.name} is gone") from error
+                if find(self._writer, shape.name, at.generation) is None:
+                    raise Superseded(f"generation {at.generation} of {shape.name} is gone") from error
                 raise
 
     async def commit(
-        self, shape: ViewShape[V], changes: Mapping[Key, V | None], at: Checkpoint, upto: Anchor
+        self,
+        shape: ViewShape[V],
+        changes: Mapping[Key, V | None],
+        at: Checkpoint,
+        upto: Anchor,
+        letters: Sequence[Letter] = (),
     ) -> Checkpoint:
-        table: RowTable[V] = self._table(shape, at.epoch)
-        rows = [table.encode(row) for row in changes.values() if row is not None]
-        gone = [table.encode_key(key) for key, row in changes.items() if row is None]
+        rows = RowChanges(self._table(shape, at.generation), changes)
         with self._transaction() as writer:
-            moved = writer.execute(
-                SQL["advance"], (upto.position, upto.event_id, shape.name, at.epoch, at.position)
-            ).fetchall()
-            if not moved:
-                raise Superseded(f"generation {at.epoch} of {shape.name} is not at {at.position} any more, or paused")
-            if rows:
-                _write(lambda: writer.executemany(table.upsert, rows))
-            if gone:
-                writer.executemany(table.delete, gone)
-        if moved[0][0]:
-            self._bells.ring(shape.name, upto.position)
-        return Checkpoint(at.log_id, upto, at.epoch)
+            live = advance(writer, shape.name, at, upto)
+            parked = park(writer, shape.name, at, letters) if letters else at.parked
+            rows.write(writer)
+            reached = upto.position if at.segments == 1 else lowest(writer, shape.name, at.generation)
+        if live:
+            self._bells.of(shape.name).ring(reached)
+        return at._replace(anchor=upto, parked=parked, failure=None)
 
     async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
         with self._transaction() as writer:
-            writer.execute(SQL["fail"], (msgspec.json.encode(failure), shape.name, at.epoch, at.position))
+            fail(writer, shape.name, at, failure)
         self._bells.wake_all(shape.name)
         return at._replace(failure=failure)
 
-    # Reading: from the loop of the queries
+    # Dead letters
+
+    async def withheld(self, shape: ViewShape[Any], at: Checkpoint) -> Withheld:
+        with self._explained:
+            return withheld(self._writer, shape.name, at)
+
+    async def letters(
+        self, shape: ViewShape[Any], generation: int, hold: Hold | None = None, after: int = 0, limit: int = 1000
+    ) -> Sequence[tuple[int, Letter]]:
+        with self._explained:
+            return letters(self._writer, shape.name, generation, hold, after, limit)
+
+    async def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold, in one transaction
+        self,
+        shape: ViewShape[V],
+        at: Checkpoint,
+        hold: Hold,
+        upto: int,
+        changes: Mapping[Key, V | None],
+        left: Letter | None = None,
+        skip: Skip | None = None,
+    ) -> None:
+        rows = RowChanges(self._table(shape, at.generation), changes)
+        with self._transaction() as writer:
+            settle(writer, shape.name, at, hold, upto, left, skip)
+            rows.write(writer)
+        self._bells.wake_all(shape.name)
+
+    async def skips(self, shape: ViewShape[Any]) -> Sequence[Skip]:
+        with self._explained:
+            return skips(self._writer, shape.name)
+
+    # Operators, and those who wait
+
+    async def pause(self, shape: ViewShape[Any], pause: Pause) -> Pause | None:
+        with self._transaction() as writer:
+            before = paused(writer, shape.name)
+            if before is None:
+                writer.execute(SQL["pause"], (shape.name, pause.since, pause.reason))
+        self._bells.wake_all(shape.name)
+        return before
+
+    async def resume(self, shape: ViewShape[Any]) -> Pause | None:
+        with self._transaction() as writer:
+            before = paused(writer, shape.name)
+            writer.execute(SQL["resume"], (shape.name,))
+        return before
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
         return self._readers.snapshot()
@@ -203,11 +263,8 @@ class SqliteViews:
         pause = POLL_FIRST
         while True:
             with self._explained:
-                try:
-                    checkpoint = live_checkpoint(self._writer, shape)
-                except NotCaughtUp:
-                    checkpoint = None
-            if checkpoint is not None and (checkpoint.position >= position or checkpoint.hindrance is not None):
+                found = answering(self._writer, shape)
+            if found is not None and found.live and (found.position >= position or found.hindrance is not None):
                 return True
             left = timedelta(seconds=deadline - time.monotonic())
             if left <= timedelta(0):
@@ -228,23 +285,12 @@ class SqliteViews:
             try:
                 yield writer
                 writer.execute("COMMIT")
+                self._bells.changes += 1
             finally:
                 roll_back(writer)
 
-    def _table(self, shape: ViewShape[V], epoch: int) -> RowTable[V]:
-        table = self._tables.get((shape.fingerprint, epoch))
+    def _table(self, shape: ViewShape[V], generation: int) -> RowTable[V]:
+        table = self._tables.get((shape.fingerprint, generation))
         if table is None:
-            table = self._tables[shape.fingerprint, epoch] = RowTable(shape, epoch)
+            table = self._tables[shape.fingerprint, generation] = RowTable(shape, generation)
         return table
-
-
-def _next_epoch(found: Sequence[Generation]) -> int:
-    return max([generation.checkpoint.epoch for generation in found], default=0) + 1
-
-
-def _write(action: Callable[[], object]) -> None:
-    """Rows that the table refuses are a ValueError: their event is what is wrong, not the store."""
-    try:
-        action()
-    except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError) as error:
-        raise ValueError(f"the store cannot hold a row: {error}") from error
