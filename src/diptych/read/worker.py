@@ -199,7 +199,7 @@ class ProjectionWorker:
     async def _notice_losses(self, job: Job, generation: Generation) -> None:
         """Stops what runs here on segments that others have by now."""
         for at in generation.checkpoints:
-            place = (job.view, at.generation, at.segment)
+            place = (job.fingerprint, at.generation, at.segment)
             if place in self._running and at.owner != self._me.id:
                 tidings.lost(job.view, at)
                 await self._stop([place])

@@ -29,18 +29,6 @@ INSERT INTO diptych_view (name, newest) VALUES (?, 1) ON CONFLICT (name) DO UPDA
 -- binds: name, generation, fingerprint, log_id, segments
 INSERT INTO diptych_generation (name, generation, fingerprint, log_id, state, segments) VALUES (?, ?, ?, ?, 'filling', ?);
 
--- name: set_anchor
--- purpose: where all segments of a generation stand
--- binds: position, event_id, name, generation
-UPDATE diptych_segment SET position = ?, event_id = ? WHERE name = ? AND generation = ?;
-
--- name: copy_letters
--- purpose: the letters of another generation up to a position, for one that is begun on its rows; all in the first segment
--- binds: generation, name, other generation, position
-INSERT OR IGNORE INTO diptych_letter (name, generation, segment, key, stream, position, type, parked_at, cause)
-SELECT name, ?1, 0, key, stream, position, type, parked_at, cause
-FROM diptych_letter WHERE name = ?2 AND generation = ?3 AND position <= ?4;
-
 -- name: add_segment
 -- purpose: a segment that is free
 -- binds: name, generation, segment, epoch, position, event_id, failure
@@ -259,6 +247,13 @@ WHERE name = ?1 AND generation = ?2 AND key = '';
 -- purpose: no letter that holds a stream stands in a segment that is no more
 -- binds: name, generation, segments
 DELETE FROM diptych_letter WHERE name = ? AND generation = ? AND key = '' AND segment >= ?;
+
+-- name: copy_letters
+-- purpose: the letters of a generation up to a position are those of another, too
+-- binds: name, generation, other generation, upto
+INSERT INTO diptych_letter (name, generation, segment, key, stream, position, type, parked_at, cause)
+SELECT name, ?3, segment, key, stream, position, type, parked_at, cause FROM diptych_letter
+WHERE name = ?1 AND generation = ?2 AND position <= ?4;
 
 -- name: recount
 -- purpose: how much each segment of a generation holds back
