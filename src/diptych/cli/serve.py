@@ -122,7 +122,7 @@ async def _serve(
 
     role, store, bounds = Role(configuration.role), configuration.store or "", configuration.gateway
     shared = store_at(store).shared
-    projectors = projecting(configuration) if shared and role.projects else None
+    projectors = projectors_of(configuration) if shared and role.projects else None
     gateway = Gateway(
         context,
         store,
@@ -143,10 +143,9 @@ async def _serve(
     log.info("stopped")
 
 
-def projecting(configuration: Configuration) -> "Supervisor":
-    """The projectors' process, which is told its work on its stdin: a command line can be read by everybody."""
-    from diptych.cli.projecting import Work  # noqa: PLC0415
-    from diptych.worker import Supervisor  # noqa: PLC0415
+def projectors_of(configuration: Configuration) -> "Supervisor":
+    """The projectors' process."""
+    from diptych.cli.work import Work, projecting  # noqa: PLC0415
 
     work = Work(
         target=configuration.target or "",
@@ -155,8 +154,7 @@ def projecting(configuration: Configuration) -> "Supervisor":
         projections={**configuration.projections},
         lease=configuration.lease,
     )
-    command = [sys.executable, "-m", "diptych.cli.projecting"]
-    return Supervisor("the projectors' process", command, msgspec.json.encode(work) + b"\n")
+    return projecting("the projectors' process", work)
 
 
 def url_of(listening: "socket.socket") -> str:

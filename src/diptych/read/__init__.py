@@ -6,6 +6,7 @@ No I/O: logs and read stores come in as protocols.
 from diptych.read.audit import Audit, Difference
 from diptych.read.checkpoint import Checkpoint, Failure, Generation, NeverFilled, Pause, State, Superseded
 from diptych.read.columns import Column, Kind, Scale
+from diptych.read.division import Division
 from diptych.read.filters import Filter, between, ge, gt, le, lt, one_of, prefix
 from diptych.read.fold import Fold, FoldRules
 from diptych.read.leases import LEASE
@@ -34,6 +35,7 @@ __all__ = [
     "Checkpoint",
     "Column",
     "Difference",
+    "Division",
     "Failure",
     "Filter",
     "Fold",

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from diptych.log import EventLog
+from diptych.log import Anchor, EventLog
 from diptych.read.checkpoint import Failure, Generation, State, Superseded, numbered
 from diptych.read.fold import Fold
 from diptych.read.projector import utc_now
@@ -36,13 +36,18 @@ class Rebuild:
         self._idle = asyncio.Event()
         self.number = self.began_at = self.position = self.head = 0
 
-    async def begin(self, segments: int = 1, *, anew: bool = False) -> Generation:
+    async def begin(self, workers: int = 1, *, anew: bool = False, onto: Anchor | None = None) -> Generation:
         """The unfinished generation that fits, or an empty one; with `anew` an empty one. Raises Stopped.
 
-        One that has dead letters, or has applied what the log has lost, is not gone on with.
+        One that has dead letters, or has applied what the log has lost, is not gone on with. With `onto` it begins with
+        the live one's rows, after that event. It has a segment for each worker at least.
         """
-        generation = await self._views.begin(self._shape, self._log.log_id, segments, anew=anew)
-        if generation.parked or not await self._sound(generation):
+        live = await self._live()
+        segments = max(workers, 1 if live is None else len(live.checkpoints))
+        if onto is not None and live is None:
+            raise Stopped(f"{self._shape.name} has no rows to begin with; rebuild it from the start of the log")
+        generation = await self._views.begin(self._shape, self._log.log_id, segments, anew=anew, onto=onto)
+        if onto is None and (generation.parked or not await self._sound(generation)):
             generation = await self._views.begin(self._shape, self._log.log_id, segments, anew=True)
         self._check_pause(generation)
         self.number = generation.number
@@ -68,6 +73,7 @@ class Rebuild:
                 if not with_letters:
                     await self._check_letters(generation)
                 with suppress(Superseded):
+                    await self._views.complete(self._shape, self.number)
                     if await self._views.switch(self._shape, self.number, keep=keep):
                         return await self._look()
                 await self._judge_live()

@@ -7,9 +7,9 @@ commits.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -85,6 +85,20 @@ class ProjectionWorker:
         self._look = asyncio.Event()
         self._beaten = False
 
+    @asynccontextmanager
+    async def at_work(self) -> AsyncGenerator[None]:
+        """Has it work while the context is open, which opens when the views are ready. Raises Unavailable."""
+        running: asyncio.Task[None] | None = None
+        try:
+            await self.begin()
+            running = asyncio.create_task(self.run())
+            yield
+        finally:
+            if running is not None:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+            await self.end()
+
     async def begin(self) -> None:
         """Makes itself known, makes the views ready, and takes what is free. Raises Unavailable."""
         await self._act()
@@ -137,6 +151,7 @@ class ProjectionWorker:
         generation = await self._views.prepare(shape, log_id, job.settings.segments)
         if generation.state is State.FILLING and generation.position >= (await self._log.head()).position:
             with suppress(Superseded):  # somebody has paused it
+                await self._views.complete(shape, generation.number)
                 await self._views.switch(shape, generation.number)
             return await self._views.prepare(shape, log_id)
         return generation

@@ -75,12 +75,6 @@ class _ProjectorThread:
             log = await stack.enter_async_context(self._store.log())
             views = await stack.enter_async_context(self._store.views())
             worker = ProjectionWorker(new_identity(), self._jobs, log, views, self._lease, gone)
-            try:
-                await worker.begin()
+            async with worker.at_work():
                 self._started.set()
-                running = asyncio.create_task(worker.run())
                 await self._stop.wait()
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
-            finally:
-                await worker.end()

@@ -1,102 +1,213 @@
-"""`diptych projection rebuild`: a view is filled again beside the one in use, and replaces it when it has caught up."""
+"""`diptych projection rebuild`: views are filled again beside those in use, and replace them then."""
 
 import asyncio
 import shlex
 import sys
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from time import perf_counter
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from diptych.cli.options import Json, StoreUrl, Switch, Target
-from diptych.cli.places import existing_store
+from diptych.cli.places import existing_store, store_url
+from diptych.cli.projection.audit import compared
 from diptych.cli.projection.names import fold_named
-from diptych.cli.target import context_at
-from diptych.cli.words import DONE, INTERRUPTED, NO, Stop
+from diptych.cli.target import context_at, target_or_configured
+from diptych.cli.times import typed_time
+from diptych.cli.words import DONE, INTERRUPTED, NO, WRONG_USE, Stop
+from diptych.cli.work import Work, projecting
+from diptych.log import Anchor, EventLog, last_before
 from diptych.progress import Progress, progress_on, shown
-from diptych.read import Fold, Rebuild, Stopped
+from diptych.read import Fold, Job, ProjectionSettings, ProjectionWorker, Rebuild, Stopped, ViewStore
 from diptych.stores import Store
+from diptych.worker import ChildFailed, gone, new_identity
 
-EVENTS = "Events"
+AT_ONCE = 2
+"""Views that one command fills at a time."""
+
+MOST_WORKERS = 64
 
 
 class Rebuilt(msgspec.Struct, frozen=True):
-    """The generation that is live now; `began_at` is more than 0 where an unfinished one was gone on with."""
+    """The generation that is live now; `began_at` is more than 0 where it did not begin with the first event."""
 
     view: str
-    epoch: int
+    generation: int
     began_at: int
     position: int
+    parked: int
     seconds: float
 
 
-def rebuild(
-    name: str,
-    /,
-    *,
+class Plan(NamedTuple):
+    """How views are rebuilt: by how many workers, from where, and what becomes of the generation before."""
+
+    workers: int
+    anew: bool
+    keep: bool
+    with_letters: bool
+    since: int | None
+
+
+def rebuild(  # noqa: PLR0913 - the options that this command has
+    *names: str,
+    workers: Annotated[int, Parameter(metavar="N", validator=Number(gte=1, lte=MOST_WORKERS))] = 1,
+    from_timestamp: Annotated[str | None, Parameter(metavar="TIME")] = None,
+    keep: Annotated[bool, Switch] = False,
+    with_letters: Annotated[bool, Switch] = False,
     anew: Annotated[bool, Switch] = False,
+    dry_run: Annotated[bool, Switch] = False,
     target: Target = None,
     store: StoreUrl = None,
     json: Json = False,
 ) -> int:
-    """Fill a view again from the log, beside the one in use, and switch to it when it has caught up.
+    """Fill views again from the log, beside those in use, and switch when they have caught up.
 
     After a handler was mended, with or without a server at work on the store:
 
         diptych projection rebuild OrderSummary --target shop:shop --store sqlite:///shop.db
 
-    The view answers and goes on being projected meanwhile. A rebuild that was stopped or killed goes on where it was.
+    A view answers and goes on being projected meanwhile. A rebuild that was stopped or killed goes on where it was.
 
     Parameters
     ----------
-    name:
-        The view.
+    names:
+        The views; two of them are filled at a time.
+    workers:
+        Processes that fill a view together. The view is divided into as many segments, and stays so.
+    from_timestamp:
+        Begin with the rows that there are, and apply what was recorded then or later again: only for a projection that
+        is declared `replayable`.
+    keep:
+        Keep the generation that is replaced, until `projection drop`.
+    with_letters:
+        Switch also where more dead letters are left than before.
     anew:
         Throw away what an unfinished rebuild has filled: right after a change of its handlers.
+    dry_run:
+        Fill and switch nothing: say how the rows would differ from those in use, and exit with 1 if they would.
     """
-    fold = fold_named(context_at(target), name)
+    context = context_at(target)
+    folds = [fold_named(context, name) for name in dict.fromkeys(names)]
+    if not folds:
+        raise Stop("which view? Name one or several, as `diptych projection status` lists them", WRONG_USE)
     place = existing_store(store)
-    again = shlex.join(["diptych", "projection", "rebuild", name, *given("--target", target), *given("--store", store)])
     with progress_on(sys.stderr) as progress:
-        rebuilt = asyncio.run(run(fold, place, progress, again, anew=anew))
-    sys.stdout.write((msgspec.json.encode(rebuilt).decode() if json else in_words(rebuilt)) + "\n")
+        if dry_run:
+            return asyncio.run(compared(folds, place, progress, json=json))
+        plan = Plan(workers, anew, keep, with_letters, None if from_timestamp is None else typed_time(from_timestamp))
+        for fold in folds:
+            check_replayable(fold, plan)
+        filling = Filling(plan, Helpers(target_or_configured(target) or "", store_url(store), workers - 1), progress)
+        again = shlex.join(
+            ["diptych", "projection", "rebuild", *names, *given("--target", target), *given("--store", store)]
+        )
+        rebuilt = asyncio.run(filling.run(folds, place, again))
+    said = [msgspec.json.encode(one).decode() if json else in_words(one) for one in rebuilt]
+    sys.stdout.write("\n".join([*said, ""]))
     return DONE
+
+
+def check_replayable(fold: Fold[Any], plan: Plan) -> None:
+    """Raises Stop where events must not be applied again to rows that have them."""
+    if plan.since is not None and not fold.replayable:
+        raise Stop(
+            f"{fold.shape.name} cannot be rebuilt from a time: its handlers would apply events to rows that have them "
+            "already. If that does no harm to it, declare it so: Projection(..., replayable=True); or rebuild it whole",
+            WRONG_USE,
+        )
 
 
 def given(option: str, value: str | None) -> list[str]:
     return [] if value is None else [option, value]
 
 
-async def run(fold: Fold[Any], store: Store, progress: Progress, again: str, *, anew: bool) -> Rebuilt:
-    """Fills and switches. Raises Stop where that cannot go on, or is interrupted."""
-    view = fold.shape.name
-    async with store.log() as log, store.views() as views:
+class Helpers(NamedTuple):
+    """Processes that fill with this one."""
+
+    target: str
+    store: str
+    number: int
+
+    @asynccontextmanager
+    async def at_work(self, view: str, generation: int, settings: ProjectionSettings) -> AsyncGenerator[None]:
+        """Has them fill a generation meanwhile. Raises Stop where one cannot start; it has said why."""
+        work = Work(self.target, self.store, "warning", {view: settings}, {view: generation})
+        async with AsyncExitStack() as stack:
+            for _ in range(self.number):
+                helper = projecting("a process that fills", work)
+                stack.push_async_callback(helper.stop)
+                try:
+                    await helper.start()
+                except ChildFailed as failed:
+                    raise Stop("a process that was to help could not start", failed.code) from None
+            yield
+
+
+class Filling(NamedTuple):
+    """What one command fills: how, with whose help, and where that is shown."""
+
+    plan: Plan
+    helpers: Helpers
+    progress: Progress
+
+    async def run(self, folds: Sequence[Fold[Any]], store: Store, again: str) -> list[Rebuilt]:
+        """Fills and switches. Raises Stop where that cannot go on, or is interrupted."""
+        async with store.log() as log, store.views() as views:
+            turns = asyncio.Semaphore(AT_ONCE)
+
+            async def in_turn(fold: Fold[Any]) -> Rebuilt:
+                async with turns:
+                    return await self.fill(fold, log, views)
+
+            tasks = [asyncio.create_task(in_turn(fold)) for fold in folds]
+            try:
+                return list(await asyncio.gather(*tasks))
+            except Stopped as stopped:
+                raise Stop(str(stopped), NO) from None
+            except asyncio.CancelledError:  # what asyncio makes of Ctrl-C
+                words = "stopped; what is filled is kept, and the views answer as before"
+                raise Stop(f"{words}. Go on with: {again}", INTERRUPTED) from None
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def fill(self, fold: Fold[Any], log: EventLog, views: ViewStore) -> Rebuilt:
+        """One view, filled and live."""
+        began, plan, view = perf_counter(), self.plan, fold.shape.name
         rebuild = Rebuild(fold, log, views)
-        began = perf_counter()
-        try:
-            checkpoint = await rebuild.begin(anew=anew)
-            progress.note(beginning(view, checkpoint.epoch, rebuild.began_at))
-            async with shown(progress, EVENTS, lambda: rebuild.position, lambda: rebuild.head):
-                live = await rebuild.run(checkpoint)
-        except Stopped as stopped:
-            raise Stop(str(stopped), NO) from None
-        except asyncio.CancelledError:  # what asyncio makes of Ctrl-C
-            raise Stop(interrupted(rebuild, again), INTERRUPTED) from None
-        return Rebuilt(view, live.epoch, rebuild.began_at, live.position, round(perf_counter() - began, 3))
+        generation = await rebuild.begin(plan.workers, anew=plan.anew, onto=await anchor_of(plan.since, log))
+        self.progress.note(beginning(view, rebuild))
+        settings = ProjectionSettings(segments=len(generation.checkpoints))
+        worker = ProjectionWorker(
+            new_identity(), [Job(fold, settings, rebuild.number, rebuild.idle)], log, views, gone=gone
+        )
+        async with (
+            shown(self.progress, view, lambda: rebuild.position, lambda: rebuild.head),
+            self.helpers.at_work(view, rebuild.number, settings),
+            worker.at_work(),
+        ):
+            live = await rebuild.finish(keep=plan.keep, with_letters=plan.with_letters)
+        seconds = round(perf_counter() - began, 3)
+        return Rebuilt(view, live.number, rebuild.began_at, live.position, live.parked, seconds)
 
 
-def beginning(view: str, epoch: int, began_at: int) -> str:
-    where = f"goes on after event {began_at:,}" if began_at else "begins with the first event"
-    return f"Generation {epoch} of {view} {where}"
+async def anchor_of(since: int | None, log: EventLog) -> Anchor | None:
+    """The last event before a time."""
+    return None if since is None else await log.anchor(await last_before(log, since))
 
 
-def interrupted(rebuild: Rebuild, again: str) -> str:
-    return (
-        f"stopped at event {rebuild.position:,} of {rebuild.head:,}; what is filled is kept, and the view answers as "
-        f"before. Go on with: {again}"
-    )
+def beginning(view: str, rebuild: Rebuild) -> str:
+    where = f"goes on after event {rebuild.began_at:,}" if rebuild.began_at else "begins with the first event"
+    return f"Generation {rebuild.number} of {view} {where}"
 
 
 def in_words(rebuilt: Rebuilt) -> str:
     events, seconds = rebuilt.position - rebuilt.began_at, rebuilt.seconds
-    return f"{rebuilt.view} is rebuilt: generation {rebuilt.epoch} is live, {events:,} events in {seconds:.1f} s."
+    said = f"{rebuilt.view} is rebuilt: generation {rebuilt.generation} is live, {events:,} events in {seconds:.1f} s."
+    return said + (f" {rebuilt.parked:,} keys are held back by dead letters." if rebuilt.parked else "")
