@@ -148,11 +148,11 @@ def projectors_of(configuration: Configuration) -> "Supervisor":
     from diptych.cli.work import Work, projecting  # noqa: PLC0415
 
     work = Work(
-        configuration.target or "",
-        configuration.store or "",
-        configuration.log_level,
-        {**configuration.projections},
-        configuration.lease,
+        target=configuration.target or "",
+        store=configuration.store or "",
+        log_level=configuration.log_level,
+        projections={**configuration.projections},
+        lease=configuration.lease,
     )
     return projecting("the projectors' process", work)
 
