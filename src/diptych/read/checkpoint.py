@@ -94,10 +94,16 @@ class Generation(NamedTuple):
         return sum([checkpoint.parked for checkpoint in self.checkpoints])
 
     @property
+    def free(self) -> int:
+        """How many segments have no owner."""
+        return sum(1 for checkpoint in self.checkpoints if checkpoint.owner is None)
+
+    @property
     def failure(self) -> Failure | None:
-        """The failure of the segment that is the farthest behind among those that have one."""
+        """The failure of a segment: of one that is astray, if there is one, else of the one that is farthest behind."""
         failed = [checkpoint for checkpoint in self.checkpoints if checkpoint.failure is not None]
-        return min(failed, key=lambda checkpoint: checkpoint.position).failure if failed else None
+        first = min(failed, key=lambda checkpoint: (not checkpoint.astray, checkpoint.position), default=None)
+        return None if first is None else first.failure
 
     @property
     def astray(self) -> bool:
@@ -119,7 +125,7 @@ class Generation(NamedTuple):
         """What may hold it back when nothing hinders it, in words."""
         if (failed := self.failure) is not None:
             return f"it cannot go on at event {failed.position} since {failed.since}: {failed.reason}"
-        if any(checkpoint.owner is None for checkpoint in self.checkpoints):
+        if self.free:
             return "no worker projects it"
         if self.state is State.FILLING:
             return f"it is being filled, and is at event {self.position}"

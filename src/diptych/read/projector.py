@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from diptych.log import PAGE_EVENTS, Anchor, EventLog, Page, RecordedEvent, RecordPage, StoredEvent
+from diptych.read import tidings
 from diptych.read.checkpoint import Checkpoint, Failure, Pause, Superseded
 from diptych.read.fold import Fold
 from diptych.read.letters import NOTHING_WITHHELD
@@ -103,6 +104,7 @@ class Projector:
                 raise
             except Exception as error:  # noqa: BLE001 - one broken projection must not take the others with it
                 log.warning("projection %s waits %s s: %s", self._shape.name, wait.total_seconds(), error)
+                begun = False
                 await self._fail(error)
                 await asyncio.sleep((RETRY_ASTRAY if isinstance(error, Astray) else wait).total_seconds())
                 wait = min(wait * 2, RETRY_MOST)
@@ -120,6 +122,8 @@ class Projector:
         """Applies the next page, or waits a while for one; says whether there was one. Raises Superseded."""
         page = await self._read(self.checkpoint.position)
         if page.upto.position <= self.checkpoint.position:
+            if self.checkpoint.failure is not None:  # nothing fails any more
+                self.checkpoint = await self._views.commit(self._shape, {}, self.checkpoint, self.checkpoint.anchor)
             self._on_idle()
             await self._log.wait_past(self.checkpoint.position, IDLE)
             return False
@@ -135,19 +139,23 @@ class Projector:
 
     async def _apply_all(self, events: Events, upto: Anchor) -> None:
         """Applies the events at once, or in parts where they change very many rows, or the store refuses some."""
+        applied = await self._apply_some(events, upto)
+        while applied < len(events):
+            applied += await self._apply_some(events[applied:], upto)
+
+    async def _apply_some(self, events: Events, upto: Anchor) -> int:
+        """Applies the first events, and says how many."""
         try:
-            planned = await self._apply(events, upto, careful=False)
+            return await self._apply(events, upto, careful=False)
         except ValueError:
             try:
-                planned = await self._apply(events, upto, careful=True)
+                return await self._apply(events, upto, careful=True)
             except ValueError as error:  # the store's own reason; halves find the event
                 if len(events) == 1:
                     await self._refuse(events, upto, error)
-                    return
-                planned = len(events) // 2
-                await self._apply_all(events[:planned], await self._anchor(events[planned - 1].position))
-        if planned < len(events):
-            await self._apply_all(events[planned:], upto)
+                    return 1
+                half = events[: len(events) // 2]
+                return await self._apply_some(half, await self._anchor(half[-1].position))
 
     async def _apply(self, events: Events, upto: Anchor, *, careful: bool) -> int:
         """Applies the first events, and says how many; all of them where they do not change very many rows."""
@@ -175,6 +183,9 @@ class Projector:
             await self._check_bound(parking)
         self.checkpoint = await self._views.commit(self._shape, changes, self.checkpoint, upto, parking.letters)
         self._withheld = parking.withheld
+        for letter in parking.letters:
+            if letter.cause is not None:
+                tidings.parked(self._shape.name, self.checkpoint, letter)
 
     async def _check_bound(self, parking: Parking) -> None:
         """Pauses the projection rather than hold back more keys than it may."""
@@ -184,7 +195,7 @@ class Projector:
         first = parking.letters[0]
         because = "" if first.cause is None else f": {first.cause.error}"
         reason = f"more than {most} keys would be held back by dead letters, next by event {first.position}{because}"
-        log.error("projection %s pauses itself: %s", self._shape.name, reason)
+        tidings.paused(self._shape.name, self.checkpoint, first.position, most)
         await self._views.pause(self._shape, Pause(utc_now(), reason))
         raise Superseded(reason)
 

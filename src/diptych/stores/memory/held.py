@@ -9,6 +9,7 @@ from diptych.log import BEGINNING, Anchor, Bell
 from diptych.read import (
     Checkpoint,
     Generation,
+    Held,
     Hold,
     Key,
     Letter,
@@ -41,6 +42,14 @@ class HeldGeneration(NamedTuple):
         """How much is held back in a segment."""
         return len(self.holds(segment))
 
+    def held_back(self) -> Sequence[Held]:
+        """What is held back in all segments, the oldest first."""
+        found: dict[Hold, dict[int, Letter]] = {}
+        for _, letter in self.letters:
+            found.setdefault(letter.hold, {})[letter.position] = letter
+        held = [Held(hold, len(letters), letters[min(letters)]) for hold, letters in found.items()]
+        return sorted(held, key=lambda one: (one.first.position, one.hold))
+
     def park(self, segment: int, letters: Iterable[Letter]) -> "HeldGeneration":
         """With more letters."""
         return self._replace(letters=[*self.letters, *[(segment, letter) for letter in letters]])
@@ -69,7 +78,7 @@ class HeldViews:
         self.lock = threading.Lock()
         self.views: dict[str, Mapping[int, HeldGeneration]] = {}
         self.pauses: dict[str, Pause] = {}
-        self.skips: dict[str, list[Skip]] = {}
+        self.skips: dict[str, dict[tuple[Hold, int], Skip]] = {}
         self.workers: dict[str, Worker] = {}
         self.bells: dict[str, Bell] = {}
         self._numbers: dict[str, int] = {}
@@ -105,11 +114,6 @@ class HeldViews:
             self.remove(shape, before.about.number)
         self.keep(shape, ready._replace(about=ready.about._replace(state=State.LIVE)))
 
-    def skip(self, shape: ViewShape[Any], skip: Skip) -> None:
-        """An event is passed over from now on, for the reason that was given last."""
-        kept = [one for one in self.skips.get(shape.name, ()) if one[:2] != skip[:2]]
-        self.skips[shape.name] = [*kept, skip]
-
     def expel(self, worker: str) -> None:
         """Forgets a worker, and frees its segments."""
         self.workers.pop(worker, None)
@@ -139,17 +143,9 @@ def resegmented(held: HeldGeneration, segments: int) -> HeldGeneration:
     epoch = max([one.epoch for one in about.checkpoints]) + 1
     divided = held._replace(letters=_divided(held.letters, segments))
     anchor = about.checkpoints[0].anchor
+    failure = about.failure if about.astray else None
     checkpoints = [
-        Checkpoint(
-            about.log_id,
-            about.number,
-            number,
-            segments,
-            epoch,
-            anchor,
-            parked=divided.parked(number),
-            failure=about.failure,
-        )
+        Checkpoint(about.log_id, about.number, number, segments, epoch, anchor, None, divided.parked(number), failure)
         for number in range(segments)
     ]
     return divided._replace(about=about._replace(checkpoints=checkpoints))
@@ -186,12 +182,12 @@ def answering(found: Iterable[HeldGeneration], shape: ViewShape[Any]) -> HeldGen
 
 def _divided(letters: Iterable[tuple[int, Letter]], segments: int) -> list[tuple[int, Letter]]:
     """Letters with their segments, where there are so many: what holds back a stream does so in each."""
-    divided = [
-        (number, letter)
+    divided = {
+        (number, letter.hold, letter.position): (number, letter)
         for _, letter in letters
         for number in ([segment_of(letter.hold.key, segments)] if letter.hold.key else range(segments))
-    ]
-    return list(dict.fromkeys(divided))
+    }
+    return list(divided.values())
 
 
 def _freed(held: HeldGeneration, worker: str) -> HeldGeneration:

@@ -12,6 +12,7 @@ from diptych.read import (
     Checkpoint,
     Failure,
     Generation,
+    Held,
     Hold,
     Key,
     Letter,
@@ -120,6 +121,10 @@ class MemoryViews:
             self._held.workers[worker.id] = worker._replace(beat=known.beat + 1)
             return list(self._held.workers.values())
 
+    async def workers(self) -> Sequence[Worker]:
+        with self._held.lock:
+            return list(self._held.workers.values())
+
     async def expel(self, worker: str, beat: int) -> bool:
         with self._held.lock:
             known = self._held.workers.get(worker)
@@ -196,8 +201,7 @@ class MemoryViews:
             held = self._held.find(shape, at.generation)
             if held is None:
                 raise Superseded(f"generation {at.generation} of {shape.name} is gone")
-            skips = frozenset([(skip.hold, skip.position) for skip in self._held.skips.get(shape.name, ())])
-            return Withheld(held.holds(at.segment), skips)
+            return Withheld(held.holds(at.segment), frozenset(self._held.skips.get(shape.name, ())))
 
     async def letters(
         self, shape: ViewShape[Any], generation: int, hold: Hold | None = None, after: int = 0, limit: int = 1000
@@ -209,6 +213,11 @@ class MemoryViews:
             (segment, letter) for segment, letter in found if letter.position > after and hold in (None, letter.hold)
         ]
         return sorted(fitting, key=lambda one: (one[1].position, one[0], one[1].hold))[:limit]
+
+    async def held_back(self, shape: ViewShape[Any], generation: int, limit: int = 1000) -> Sequence[Held]:
+        with self._held.lock:
+            held = self._held.find(shape, generation)
+        return [] if held is None else held.held_back()[:limit]
 
     async def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold, in one transaction
         self,
@@ -224,18 +233,18 @@ class MemoryViews:
         with self._held.lock:
             held = self._held.find(shape, at.generation)
             found = None if held is None else held.segment(at)
-            if held is None or found is None:
-                raise Superseded(f"segment {at.segment} of {shape.name} is not at epoch {at.epoch} any more")
+            if held is None or found is None or (hold.stream and found.position != at.position):
+                raise Superseded(f"segment {at.segment} of {shape.name} is not where it was at epoch {at.epoch}")
             held = held.forget(at.segment, hold, upto).park(at.segment, [] if left is None else [left]).write(changes)
             if skip is not None:
-                self._held.skip(shape, skip)
+                self._held.skips.setdefault(shape.name, {})[skip.hold, skip.position] = skip
             settled = found._replace(epoch=found.epoch + 1, parked=held.parked(at.segment))
             self._held.keep(shape, moved(held, settled))
         self._wake_all(shape)
 
     async def skips(self, shape: ViewShape[Any]) -> Sequence[Skip]:
         with self._held.lock:
-            return sorted(self._held.skips.get(shape.name, ()), key=lambda skip: skip.position)
+            return sorted(self._held.skips.get(shape.name, {}).values(), key=lambda skip: skip.position)
 
     # Operators, and those who wait
 

@@ -16,6 +16,7 @@ from diptych.read import (
     Checkpoint,
     Failure,
     Generation,
+    Held,
     Hold,
     Key,
     Letter,
@@ -51,7 +52,7 @@ from diptych.stores.sqlite.generations import (
     of_shape,
     paused,
 )
-from diptych.stores.sqlite.letters import letters, park, settle, skips, withheld
+from diptych.stores.sqlite.letters import held_back, letters, park, settle, skips, withheld
 from diptych.stores.sqlite.rows import RowChanges, RowTable
 from diptych.stores.sqlite.snapshot import ViewReaders, find_rows
 
@@ -161,6 +162,10 @@ class SqliteViews:
         with self._transaction() as writer:
             return leases.beat(writer, worker)
 
+    async def workers(self) -> Sequence[Worker]:
+        with self._explained:
+            return leases.workers(self._writer)
+
     async def expel(self, worker: str, beat: int) -> bool:
         with self._transaction() as writer:
             return leases.expel(writer, worker, beat)
@@ -223,6 +228,10 @@ class SqliteViews:
     ) -> Sequence[tuple[int, Letter]]:
         with self._explained:
             return letters(self._writer, shape.name, generation, hold, after, limit)
+
+    async def held_back(self, shape: ViewShape[Any], generation: int, limit: int = 1000) -> Sequence[Held]:
+        with self._explained:
+            return held_back(self._writer, shape.name, generation, limit)
 
     async def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold, in one transaction
         self,

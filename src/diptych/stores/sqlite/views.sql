@@ -199,6 +199,17 @@ FROM json_each(CAST(?4 AS TEXT)) AS wanted CROSS JOIN diptych_letter AS letter I
     )
 WHERE +letter.position <= ?3 ORDER BY letter.position LIMIT 1;
 
+-- name: dead_letters
+-- purpose: how many letters a generation has after a position and up to another
+-- binds: name, generation, after, upto
+SELECT count(*) FROM diptych_letter WHERE name = ? AND generation = ? AND position > ? AND position <= ?;
+
+-- name: held_back
+-- purpose: every hold of a generation with its number of events and its first letter, which is the row of the one min()
+-- binds: name, generation, limit
+SELECT count(DISTINCT position), segment, key, stream, min(position), type, parked_at, cause FROM diptych_letter
+WHERE name = ? AND generation = ? GROUP BY key, stream ORDER BY min(position), key, stream LIMIT ?;
+
 -- name: forget
 -- purpose: the letters of a hold up to a position are settled
 -- binds: name, generation, segment, key, stream, upto
