@@ -74,6 +74,11 @@ UPDATE diptych_view SET shown = ? WHERE name = ?;
 -- purpose: a table of a generation that was dropped
 SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'dropped_*' LIMIT 1;
 
+-- name: indexes
+-- purpose: an index of a table
+-- binds: table
+SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL LIMIT 1;
+
 -- name: keys
 -- purpose: the key of a table
 -- binds: table
