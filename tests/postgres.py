@@ -1,9 +1,11 @@
-"""PostgreSQL servers for the tests: each release that is on this machine, in a private folder, on a socket there."""
+"""PostgreSQL servers for the tests: each release that is on this machine, in a private folder, on a socket there.
+
+A server does not outlive the tests, however they end: a process beside it waits for their end, and clears away.
+"""
 
 import importlib.util
 import os
 import pwd
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -21,6 +23,15 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "deadlock_timeout": "200ms",
 }
+
+CLEAR_AWAY = """
+cat                                # until whoever has the other end of the pipe has closed it, or is dead
+if read -r pid < "$0/data/postmaster.pid"; then
+    kill -QUIT "$pid"
+    for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" && sleep 0.2; done
+fi
+rm -rf "$0"
+"""
 
 
 def releases() -> dict[str, Path]:
@@ -112,10 +123,19 @@ def running(programs: Path, within: Path | None = None, **settings: str) -> Iter
     """A new server, which is gone with its files afterwards. `within` is a folder; its path has to be short."""
     folder = Path(tempfile.mkdtemp(prefix="diptych-pg-", dir=within))
     server = Server(programs, folder, settings)
-    try:
-        server.make()
-        server.start()
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
+    with cleared_away(folder):
+        try:
+            server.make()
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def cleared_away(folder: Path) -> Iterator[None]:
+    """Whatever server has its files in the folder is gone with them afterwards, also when this process is killed."""
+    command = ["/bin/sh", "-c", CLEAR_AWAY, folder]
+    silent = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=silent, stderr=silent, start_new_session=True):
+        yield
