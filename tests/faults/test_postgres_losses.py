@@ -15,7 +15,7 @@ from diptych.stores.postgres import PostgresStore, connection, listener, writer
 from diptych.stores.postgres import log as log_module
 from diptych.stores.postgres.log import PostgresLog
 from tests.conftest import RELEASES, new_store, programs_of
-from tests.faults.postgres_tools import Proxy, append_in, check_tables, kill, opened, session
+from tests.faults.postgres_tools import Proxy, append_in, check_tables, has, kill, opened, session
 from tests.faults.tools import new_append, until
 from tests.postgres import Server, running
 
@@ -54,10 +54,6 @@ async def test_16_a_reply_that_is_lost_is_asked_for_again_and_the_append_is_kept
             assert await log.append(append) == outcomes[0]
             assert (await log.head()).position == 8
     await check_tables(postgres_url)
-
-
-async def has(log: PostgresLog, position: int) -> bool:
-    return (await log.head()).position >= position
 
 
 async def test_22_an_idle_connection_that_was_killed_costs_nobody_an_error(postgres_url: str) -> None:
