@@ -135,7 +135,7 @@ def running(programs: Path, within: Path | None = None, **settings: str) -> Iter
 @contextmanager
 def cleared_away(folder: Path) -> Iterator[None]:
     """Whatever server has its files in the folder is gone with them afterwards, also when this process is killed."""
-    command = ["/bin/sh", "-c", CLEAR_AWAY, folder]
+    command = ["/bin/sh", "-c", CLEAR_AWAY, str(folder)]
     silent = subprocess.DEVNULL
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=silent, stderr=silent, start_new_session=True):
         yield

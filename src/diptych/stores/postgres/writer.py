@@ -65,8 +65,8 @@ class Writer:
     async def fetch(self, sql: str, binds: Sequence[Any]) -> asyncpg.Record:
         """The one row that the statement gives.
 
-        Raises Undecided, Unavailable (it was never sent), and the driver's errors for a statement that did nothing: what
-        fails when it is sent again tells nothing of the first time, and is tried until the time is over.
+        Raises Undecided, Unavailable (it was never sent), and the driver's errors for a statement that did nothing.
+        What keeps it from being sent again says nothing of the first time, and is tried until the time is over.
         """
         connection = await self._ready()
         try:
@@ -92,7 +92,7 @@ class Writer:
                 cause = error
             except BAD_DATA:  # the first time, too
                 raise
-            except DRIVER_ERRORS as error:  # tells why nothing was kept now, and nothing of the first time
+            except DRIVER_ERRORS as error:  # why nothing was kept now says nothing of the first time
                 cause = error
                 if self._connection is not None and is_lost(self._connection, error):
                     self._connection.terminate()
