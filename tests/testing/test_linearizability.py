@@ -109,4 +109,4 @@ def test_an_error_shows_where_the_search_came_to_an_end() -> None:
     words = str(raised.value)
     assert words.startswith("2 of 3 operations have an order")
     assert "call='read', answer=7" in words.partition("the last ones")[0]
-    assert words.endswith("and the state after them: 2")
+    assert words.endswith("and the state after them:\n  2")

@@ -14,6 +14,9 @@ S = TypeVar("S", bound=Hashable)
 EVER = 1 << 63
 """The time at which an operation returns that never did."""
 
+SHOWN = 600
+"""Characters of an operation, or of a state, that an error shows."""
+
 
 class Operation(NamedTuple, Generic[C, A]):
     """What a client called for and was told, and when, in nanoseconds of a clock that all clients share.
@@ -111,9 +114,16 @@ def _next(operations: Sequence[Operation[C, A]], done: int) -> Iterator[int]:
 def _explained(place: _Place[S], operations: Sequence[Operation[C, A]]) -> str:
     lines = [
         f"{len(place.way)} of {len(operations)} operations have an order; none of these fits after them:",
-        *[f"  {operations[number]}" for number in _next(operations, place.done)],
+        *[_short(operations[number]) for number in _next(operations, place.done)],
         "the last ones that fit:",
-        *[f"  {operations[number]}" for number in place.way[-8:]],
-        f"and the state after them: {place.state}",
+        *[_short(operations[number]) for number in place.way[-8:]],
+        "and the state after them:",
+        _short(place.state),
     ]
     return "\n".join(lines)
+
+
+def _short(value: object) -> str:
+    """Both ends of its words: what was told last is most often what does not fit."""
+    words = str(value)
+    return f"  {words}" if len(words) <= SHOWN else f"  {words[: SHOWN // 2]} ... {words[-SHOWN // 2 :]}"

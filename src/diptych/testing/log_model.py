@@ -60,10 +60,10 @@ class Kept(NamedTuple):
 
 
 class ModelLog(NamedTuple):
-    """Everything that was kept."""
+    """Everything that was kept. Commands that came at the same time and have no events have no order."""
 
     events: tuple[Kept, ...] = ()
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: frozenset[Outcome] = frozenset()
 
 
 def step(log: ModelLog, call: Call, answer: Answer | None) -> ModelLog | None:
@@ -107,7 +107,7 @@ def _append(log: ModelLog, call: Append, answer: Answer | None) -> ModelLog | No
         Kept(position, call.stream, event.type, event.tags, event.data)
         for position, event in enumerate(call.events, head + 1)
     ]
-    return ModelLog((*log.events, *new), (*log.outcomes, outcome))
+    return ModelLog((*log.events, *new), log.outcomes | {outcome})
 
 
 def _holds(log: ModelLog, call: Append, version: int) -> bool:
