@@ -81,23 +81,31 @@ class Server:
             file.writelines(f"{name} = '{value}'\n" for name, value in self._settings.items())
             file.write(f"unix_socket_directories = '{self.folder}'\n")
 
-    def start(self) -> None:
-        """Starts it and waits until it takes connections."""
+    def start(self, **environment: str) -> None:
+        """Starts it and waits until it takes connections, also while the sessions of one that was killed still end."""
+        deadline = time.monotonic() + 30
+        while not self._starts(environment):
+            if time.monotonic() > deadline:
+                raise RuntimeError((self.folder / "server.log").read_text("utf-8"))
+            time.sleep(0.05)
+
+    def _starts(self, environment: Mapping[str, str]) -> bool:
         with (self.folder / "server.log").open("ab") as output:
             process: subprocess.Popen[Any] = subprocess.Popen(
                 [self.programs / "postgres", "-D", self.folder / "data"],
                 stdout=output,
                 stderr=output,
                 cwd=self.folder,
+                env={**os.environ, **environment},
                 start_new_session=True,  # Ctrl-C is for the tests
                 **self._user,
             )
         self._process = process
-        deadline = time.monotonic() + 30
-        while not self._is_ready():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((self.folder / "server.log").read_text("utf-8"))
+        while process.poll() is None:
+            if self._is_ready():
+                return True
             time.sleep(0.02)
+        return False
 
     def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
         """Ends it: at once, as `pg_ctl stop -m immediate` does, or as the signal says."""
