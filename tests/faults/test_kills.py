@@ -5,22 +5,13 @@ import json
 import random
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.app.shop import shop
-from tests.conftest import RELEASES, new_store, programs_of
 from tests.faults.postgres_tools import check_tables
 from tests.faults.tools import check_file, check_whole, end, events_of, said, start, url_of
-from tests.postgres import Server
-
-
-@pytest.fixture(params=["sqlite", *RELEASES])
-def url(request: pytest.FixtureRequest, path: Path, servers: Callable[[Path], Server]) -> str:
-    """The URL of a new store in a file, and of one on each release."""
-    return url_of(path) if request.param == "sqlite" else new_store(servers(programs_of(request.param)))
 
 
 async def check_store(url: str) -> None:
