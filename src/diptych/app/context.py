@@ -13,7 +13,7 @@ from diptych.messages import Event
 from diptych.messages.words import did_you_mean
 from diptych.read import Fold, Projection, ProjectionSettings
 from diptych.read.queries import QueryFunction
-from diptych.stores import store_at
+from diptych.stores import snapshots_at, store_at
 from diptych.worker import projectors_beside
 from diptych.write import Aggregate, AggregateRules
 
@@ -71,12 +71,14 @@ class BoundedContext:
         *,
         projectors: bool = True,
         projections: Mapping[str, ProjectionSettings] = UNTUNED,
+        snapshots: str | None = None,
         observer: LogObserver = UNOBSERVED,
     ) -> AsyncGenerator[App]:
         """The context on a store: `sqlite:///shop.db`, `postgresql://host/shop`, or `memory://` for a trial.
 
         Its projections run meanwhile; without `projectors` they run elsewhere, or nowhere. `projections` tunes them, by
-        the names of their views. `observer` hears of the log's commits.
+        the names of their views. Snapshots of streams are kept in the store, or where the URL `snapshots` says:
+        `file:///var/lib/shop` or `s3://bucket/shop`. `observer` hears of the log's commits.
 
         Raises Malformed (no such kind of store), NotFound (a tuned projection that the context does not have),
         Unavailable (the store cannot be reached), NotAStore (something else is there).
@@ -84,9 +86,11 @@ class BoundedContext:
         if unknown := self.unknown_projections(projections):
             raise NotFound(" ".join(unknown))
         store = store_at(url)
+        place = store if snapshots is None else snapshots_at(snapshots)
         async with AsyncExitStack() as stack:
             log = await stack.enter_async_context(store.log(observer))
             views = await stack.enter_async_context(store.views())
+            kept = await stack.enter_async_context(place.snapshots(log))
             if projectors:
                 await stack.enter_async_context(projectors_beside(store, self.folds, projections))
             app = App(
@@ -96,11 +100,12 @@ class BoundedContext:
                 shapes=[fold.shape for fold in self.folds],
                 log=log,
                 views=views,
+                snapshots=kept,
             )
             try:
                 yield app
             finally:
-                app.close()
+                await app.close()
 
 
 def _events(aggregates: Iterable[AggregateRules], projected: Iterable[type[Event]]) -> list[type[Event]]:

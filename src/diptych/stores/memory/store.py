@@ -4,8 +4,9 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from diptych.errors import Unavailable
-from diptych.log import UNOBSERVED, LogObserver
+from diptych.log import UNOBSERVED, EventLog, LogObserver
 from diptych.stores.memory.log import MemoryEvents, MemoryLog
+from diptych.stores.memory.snapshots import HeldSnapshots, MemorySnapshots
 from diptych.stores.memory.views import HeldViews, MemoryViews
 
 
@@ -18,6 +19,7 @@ class MemoryStore:
         self._clock = clock
         self._events = MemoryEvents()
         self._views = HeldViews()
+        self._snapshots: HeldSnapshots = {}
 
     def must_exist(self) -> None:
         if not self._events.events:
@@ -34,3 +36,7 @@ class MemoryStore:
     @asynccontextmanager
     async def views(self) -> AsyncGenerator[MemoryViews]:
         yield MemoryViews(self._views)
+
+    @asynccontextmanager
+    async def snapshots(self, log: EventLog, /) -> AsyncGenerator[MemorySnapshots]:
+        yield MemorySnapshots(self._snapshots, log)
