@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -48,7 +48,7 @@ from diptych.stores.postgres.connection import (
     translate,
 )
 from diptych.stores.postgres.listener import Listener
-from diptych.stores.postgres.loads import Loads, Wanted
+from diptych.stores.postgres.loads import Loads
 from diptych.stores.postgres.schema import check_schema
 from diptych.stores.postgres.writer import Undecided, Writer
 
@@ -70,6 +70,13 @@ Clock = Callable[[], int]
 Rows = Sequence[asyncpg.Record]
 
 
+class Wanted(NamedTuple):
+    """A stream's events over a version."""
+
+    stream: str
+    after: int
+
+
 class PostgresLog:
     """See `diptych.log.EventLog` for what it promises. It belongs to the event loop that it was opened in.
 
@@ -87,7 +94,7 @@ class PostgresLog:
         self._pool = Pool(address, "reader", READERS, BY_INDEX)
         self._listener = Listener(address, self._pool, self._hear)
         self._lane = Lane(self._commit, observer)
-        self._loads = Loads(self._load_many)
+        self._loads = Loads(self._load_many, lambda wanted: StreamEvents((), wanted.after))
         self.log_id = ""
 
     async def begin(self) -> None:
