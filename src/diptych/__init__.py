@@ -24,7 +24,7 @@ from diptych.errors import (
 from diptych.log import Recorded, Token, Upcaster, Zstd, upcasts
 from diptych.messages import Command, Event, Query, View
 from diptych.read import Answer, Lag, Page, Projection, Scale, Views, between, ge, gt, le, lt, one_of, prefix
-from diptych.write import Aggregate, Moment, Receipt
+from diptych.write import Aggregate, Moment, Receipt, every, never
 
 __version__ = "0.1.0"
 
@@ -67,10 +67,12 @@ __all__ = [
     "Zstd",
     "__version__",
     "between",
+    "every",
     "ge",
     "gt",
     "le",
     "lt",
+    "never",
     "one_of",
     "prefix",
     "upcasts",

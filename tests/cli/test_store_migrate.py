@@ -13,7 +13,7 @@ def test_a_new_store_is_made_and_one_that_is_up_to_date_stays_as_it_is(diptych: 
     assert f"diptych store migrate --store '{address_of(url).shown}'" in before.err
 
     assert diptych("store", "migrate", "--store", url).out == (
-        "Applied 0001 log\nApplied 0002 views\nThe store is up to date.\n"
+        "Applied 0001 log\nApplied 0002 views\nApplied 0003 segments\nApplied 0004 snapshots\nThe store is up to date.\n"
     )
     assert diptych("store", "migrate", "--store", url).out == "The store is up to date.\n"
     assert diptych("store", "migrate", "--json", "--store", url).lines() == [{"migrations": []}]
@@ -23,7 +23,7 @@ def test_a_new_store_is_made_and_one_that_is_up_to_date_stays_as_it_is(diptych: 
 def test_what_was_done_is_told_as_json(diptych: Diptych, postgres: Server) -> None:
     ran = diptych("store", "migrate", "--json", "--store", postgres.url("migrated_as_json"))
 
-    assert (ran.code, ran.lines()) == (0, [{"migrations": ["0001 log", "0002 views"]}])
+    assert (ran.code, ran.lines()) == (0, [{"migrations": ["0001 log", "0002 views", "0003 segments", "0004 snapshots"]}])
 
 
 @pytest.mark.parametrize("url", ["sqlite:///shop.db", "memory://"])

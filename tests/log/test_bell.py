@@ -72,6 +72,17 @@ async def test_nobody_in_any_thread_misses_a_ring() -> None:
     assert bell._waiters == []
 
 
+async def test_what_is_taken_back_is_waited_for_again_unless_it_was_rung_since() -> None:
+    bell = Bell()
+    bell.ring(5)
+    bell.unring(4, 2)
+    assert bell.position == 5
+    bell.unring(5, 2)
+    assert not await bell.reached(3, timedelta(milliseconds=10))
+    bell.ring(3)
+    assert await bell.reached(3, timedelta(0))
+
+
 async def test_a_waiter_whose_loop_has_ended_holds_up_no_other() -> None:
     bell = Bell()
 

@@ -70,7 +70,7 @@ def test_each_file_of_sql_names_no_schema_but_the_default_one() -> None:
 
 async def test_a_store_is_migrated_once_and_then_stays_as_it_is(postgres: Server) -> None:
     store = PostgresStore(postgres.url("migrated_once"))
-    assert await store.migrate() == ["0001 log", "0002 views", "0003 segments"]
+    assert await store.migrate() == ["0001 log", "0002 views", "0003 segments", "0004 snapshots"]
     async with store.log() as log:
         id = log.log_id
     assert await store.migrate() == []

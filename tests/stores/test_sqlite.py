@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from diptych.errors import NotAStore, Unavailable
-from diptych.log import UNOBSERVED, EventLog, LogObserver
+from diptych.log import UNOBSERVED, EventLog, LogObserver, SnapshotStore
 from diptych.read import ViewStore
 from diptych.stores import Store
 from diptych.stores.sqlite import SqliteStore
-from diptych.testing import EventLogContract, ViewStoreContract
+from diptych.testing import EventLogContract, SnapshotStoreContract, ViewStoreContract
 from diptych.testing.event_log import Clock
 
 
@@ -36,6 +36,9 @@ class Apart:
     def views(self) -> AbstractAsyncContextManager[ViewStore]:
         return SqliteStore(self._path, self._clock).views()
 
+    def snapshots(self, log: EventLog, /) -> AbstractAsyncContextManager[SnapshotStore]:
+        return SqliteStore(self._path, self._clock).snapshots(log)
+
 
 class TestSqliteLog(EventLogContract):
     @pytest.fixture
@@ -47,6 +50,12 @@ class TestSqliteLogOfSeveralProcesses(EventLogContract):
     @pytest.fixture
     def store(self, tmp_path: Path, clock: Clock) -> Store:
         return Apart(tmp_path / "log.db", clock)
+
+
+class TestSqliteSnapshots(SnapshotStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Store:
+        return SqliteStore(tmp_path / "log.db")
 
 
 class TestSqliteViews(ViewStoreContract):

@@ -10,7 +10,18 @@ from diptych.app.deadlines import Deadlines
 from diptych.app.randomness import Randomness
 from diptych.app.status import CommandStatus, accepted, refused
 from diptych.errors import Malformed, NotFound, Unavailable
-from diptych.log import EventCatalogue, EventLog, Recorded, Span, Token, last_before, pages, tag, to_microseconds
+from diptych.log import (
+    EventCatalogue,
+    EventLog,
+    Recorded,
+    SnapshotStore,
+    Span,
+    Token,
+    last_before,
+    pages,
+    tag,
+    to_microseconds,
+)
 from diptych.messages import Command, Event, Query
 from diptych.read import ASK_TIMEOUT, Answer, QueryHandler, QuerySide, Standing, ViewShape, ViewStore
 from diptych.write import AggregateRules, Envelope, Receipt, States, Surroundings, WriteSide
@@ -33,18 +44,20 @@ class App:
         shapes: Sequence[ViewShape[Any]],
         log: EventLog,
         views: ViewStore,
+        snapshots: SnapshotStore,
     ) -> None:
         self.log = log
         self.deadlines = Deadlines()
         self._closed = False
         self.catalogue = catalogue
         around = Surroundings(now=time.time, randomness=Randomness(), sleep=asyncio.sleep)
-        self._write = WriteSide(aggregates, catalogue, log, around, States())
+        self._write = WriteSide(aggregates, catalogue, log, around, states=States(), snapshots=snapshots)
         self._read = QuerySide(queries, {shape.view: shape for shape in shapes}, log, views, self.deadlines.within)
 
-    def close(self) -> None:
-        """The store is closed: whatever is asked of the app from now on is Unavailable."""
+    async def close(self) -> None:
+        """Whatever is asked of the app from now on is Unavailable. Waits, for a while, for snapshots that are due."""
         self._closed = True
+        await self._write.close()
 
     @property
     def _left(self) -> WriteSide:

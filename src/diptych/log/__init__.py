@@ -4,7 +4,7 @@ from diptych.log.bell import Bell
 from diptych.log.catalogue import EventCatalogue, id_text
 from diptych.log.codec import Codec, PlainCodec
 from diptych.log.compression import Zstd
-from diptych.log.conditions import Condition, EventQuery, Match, NoneNewer, StreamAt, stream_name, tag
+from diptych.log.conditions import Condition, EventQuery, Match, NoneNewer, StreamAt, stream_name, stream_range, tag
 from diptych.log.events import (
     BEGINNING,
     Anchor,
@@ -24,6 +24,7 @@ from diptych.log.lane import Lane
 from diptych.log.observer import UNOBSERVED, LogObserver
 from diptych.log.pages import pages
 from diptych.log.protocol import PAGE_EVENTS, Boundary, EventLog, Head, Page, RecordPage, StoredKind, StreamEvents
+from diptych.log.snapshots import Restored, Snapshot, SnapshotStore, restored
 from diptych.log.span import Span
 from diptych.log.times import last_before
 from diptych.log.token import Token
@@ -57,6 +58,9 @@ __all__ = [
     "RecordPage",
     "Recorded",
     "RecordedEvent",
+    "Restored",
+    "Snapshot",
+    "SnapshotStore",
     "Span",
     "StoredEvent",
     "StoredKind",
@@ -72,7 +76,9 @@ __all__ = [
     "judge",
     "last_before",
     "pages",
+    "restored",
     "stream_name",
+    "stream_range",
     "tag",
     "to_microseconds",
     "upcasts",

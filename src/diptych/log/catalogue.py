@@ -28,7 +28,7 @@ class EventCatalogue:
     """Encodes and decodes the events of a context. Two classes must not share a stored name: the last one wins here.
 
     `decoders` has, by stored name and schema, the functions from stored bytes to the events; `retired` the stored names
-    of events that the log may hold and that folds pass over.
+    of events that the log may hold and that folds pass over. `codec` makes the stored bytes of JSON.
     """
 
     def __init__(
@@ -39,8 +39,8 @@ class EventCatalogue:
         retired: Iterable[str] = (),
     ) -> None:
         self.retired = frozenset(retired)
-        self._codec: Codec = codec or PlainCodec()
-        self._plain = isinstance(self._codec, PlainCodec)
+        self.codec: Codec = codec or PlainCodec()
+        self._plain = isinstance(self.codec, PlainCodec)
         self._kinds = {kind.__declared__.name: kind for kind in events}
         self._shapes: dict[type[Event], Shape[Any]] = {kind: Shape(kind) for kind in self._kinds.values()}
         steps: dict[type[Event], list[Upcaster]] = defaultdict(list)
@@ -73,7 +73,7 @@ class EventCatalogue:
         except Malformed as error:
             raise Malformed(f"Event {kind.__name__}: {error.detail}", error.path) from None
         declared = kind.__declared__
-        return NewEvent(declared.name, declared.schema, event_id, tags, self._codec.encode(data)), stored
+        return NewEvent(declared.name, declared.schema, event_id, tags, self.codec.encode(data)), stored
 
     def decode(self, stored: StoredEvent | RecordedEvent) -> Event:
         """The event. Raises UnreadableEvent, naming position, stream, type and reason."""
@@ -89,7 +89,7 @@ class EventCatalogue:
     def json(self, stored: StoredEvent | RecordedEvent) -> bytes:
         """The event's JSON, also of a type that this context does not know. Raises UnreadableEvent."""
         try:
-            return self._codec.decode(stored.data)
+            return self.codec.decode(stored.data)
         except ValueError as error:
             raise self.unreadable(stored, str(error)) from None
 
@@ -128,7 +128,7 @@ class EventCatalogue:
     def _decoders(self, kind: type[Event], steps: list[Upcaster]) -> Iterable[tuple[int, Decode]]:
         """The decoder of each schema of an event that can be read: the newest, and those with upcasters."""
         decode_json: Decode = msgspec.json.Decoder(kind).decode
-        decode_stored = self._codec.decode
+        decode_stored = self.codec.decode
         newest = kind.__declared__.schema
         yield newest, decode_json if self._plain else lambda data: decode_json(decode_stored(data))
         for number, step in enumerate(steps):

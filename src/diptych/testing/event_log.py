@@ -20,6 +20,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import ClassVar, TypeVar
 
 import msgspec
@@ -48,6 +49,7 @@ from diptych.log import (
     pages,
 )
 from diptych.stores import Store
+from diptych.testing.log_history import Client, Note, check_history
 from diptych.write import uuid7
 
 T = TypeVar("T")
@@ -361,6 +363,20 @@ class EventLogContract:
         for record in records:
             if record.type == "Careful":
                 assert record.version == msgspec.json.decode(record.data) + 1, "it stands where it was decided"
+
+    @pytest.mark.parametrize("seed", range(3))
+    async def test_what_racing_clients_are_told_could_have_happened_one_call_after_the_other(
+        self, store: Store, seed: int
+    ) -> None:
+        notes: list[Note] = []
+
+        async def race(opening: int, log: EventLog) -> None:
+            names = [f"{opening}-{each}" for each in range(3)]
+            await asyncio.gather(*[Client(name, log, seed, notes.append).run(self.rounds) for name in names])
+
+        await in_threads(store, *[partial(race, opening) for opening in range(4)])
+        async with store.log() as log:
+            await check_history(notes, log)
 
     # Gapless and in order
 

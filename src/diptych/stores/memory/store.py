@@ -4,9 +4,10 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from diptych.errors import Unavailable
-from diptych.log import UNOBSERVED, LogObserver
+from diptych.log import UNOBSERVED, EventLog, LogObserver
 from diptych.stores.memory.held import HeldViews
 from diptych.stores.memory.log import MemoryEvents, MemoryLog
+from diptych.stores.memory.snapshots import HeldSnapshots, MemorySnapshots
 from diptych.stores.memory.views import MemoryViews
 
 
@@ -19,6 +20,7 @@ class MemoryStore:
         self._clock = clock
         self._events = MemoryEvents()
         self._views = HeldViews()
+        self._snapshots: HeldSnapshots = {}
 
     def must_exist(self) -> None:
         if not self._events.events:
@@ -35,3 +37,7 @@ class MemoryStore:
     @asynccontextmanager
     async def views(self) -> AsyncGenerator[MemoryViews]:
         yield MemoryViews(self._views)
+
+    @asynccontextmanager
+    async def snapshots(self, log: EventLog, /) -> AsyncGenerator[MemorySnapshots]:
+        yield MemorySnapshots(self._snapshots, log)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from diptych.errors import CommandIdReused, DiptychError
+from diptych.errors import CommandIdReused, DiptychError, OutcomeUnknown
 from diptych.log import (
     Append,
     FirstOutcome,
@@ -149,7 +149,7 @@ def answers(
     found: tuple[Sequence[int], Sequence[int], Sequence[int]],
     before: Mapping[str, Outcome],
 ) -> Answers:
-    """One answer for each append. `before` has the outcomes of the commands that were accepted before the group."""
+    """One answer for each append. `before` has the known outcomes of commands that were accepted before the group."""
     kept: dict[str, Outcome] = {}
     said: Answers = []
     for append, kind, position, version in zip(group, *found, strict=True):
@@ -158,7 +158,7 @@ def answers(
             kept[append.command_id] = outcome
             said.append(outcome)
         elif kind == ACCEPTED_BEFORE:
-            said.append(repeated(append, kept.get(append.command_id) or before[append.command_id]))
+            said.append(repeated(append, kept.get(append.command_id) or before.get(append.command_id)))
         else:
             said.append(refusal(append, kind, position, version))
     return said
@@ -189,8 +189,10 @@ def kept_outcome(append: Append, position: int, version: int) -> FirstOutcome:
     )
 
 
-def repeated(append: Append, outcome: Outcome) -> Outcome | CommandIdReused:
-    """What a command id that was accepted before gets."""
+def repeated(append: Append, outcome: Outcome | None) -> Outcome | DiptychError:
+    """What a command id that was accepted before gets; `outcome` is None where that could not be read."""
+    if outcome is None:
+        return OutcomeUnknown(append.command_id, "its first outcome could not be read")
     return Outcome(*outcome) if outcome.fingerprint == append.fingerprint else CommandIdReused(append.command_id)
 
 

@@ -3,9 +3,10 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -37,6 +38,7 @@ from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.append import KEPT, accepted_before, answers, binds, binds_of_one
 from diptych.stores.postgres.blockers import held_up
 from diptych.stores.postgres.connection import (
+    BAD_DATA,
     BY_INDEX,
     DRIVER_ERRORS,
     READERS,
@@ -46,7 +48,7 @@ from diptych.stores.postgres.connection import (
     translate,
 )
 from diptych.stores.postgres.listener import Listener
-from diptych.stores.postgres.loads import Loads, Wanted
+from diptych.stores.postgres.loads import Loads
 from diptych.stores.postgres.schema import check_schema
 from diptych.stores.postgres.writer import Undecided, Writer
 
@@ -56,15 +58,6 @@ LOCK_TIMEOUT = timedelta(seconds=5)
 SCAN_EVENTS = 100_000
 """Events that one page of a filtered read looks at, so that a read for rare types stays short."""
 
-_BAD_DATA = (
-    asyncpg.exceptions.DataError,
-    asyncpg.exceptions.IntegrityConstraintViolationError,
-    asyncpg.exceptions.ProgramLimitExceededError,
-    UnicodeError,
-    OverflowError,
-    TypeError,
-    ValueError,
-)
 _NOTHING = Head(0, b"", 0)
 # `_make` without its Python frame: pages are long.
 _stored: Callable[[Iterable[Any]], StoredEvent] = partial(
@@ -75,6 +68,13 @@ _stored: Callable[[Iterable[Any]], StoredEvent] = partial(
 Answers = Sequence[Outcome | DiptychError]
 Clock = Callable[[], int]
 Rows = Sequence[asyncpg.Record]
+
+
+class Wanted(NamedTuple):
+    """A stream's events over a version."""
+
+    stream: str
+    after: int
 
 
 class PostgresLog:
@@ -94,7 +94,7 @@ class PostgresLog:
         self._pool = Pool(address, "reader", READERS, BY_INDEX)
         self._listener = Listener(address, self._pool, self._hear)
         self._lane = Lane(self._commit, observer)
-        self._loads = Loads(self._load_many)
+        self._loads = Loads(self._load_many, lambda wanted: StreamEvents((), wanted.after))
         self.log_id = ""
 
     async def begin(self) -> None:
@@ -123,7 +123,7 @@ class PostgresLog:
         """Commits the group, or, where one append's data makes that fail, each by itself."""
         try:
             return await self._commit_group(group)
-        except _BAD_DATA as error:
+        except BAD_DATA as error:
             if len(group) == 1:
                 return [Unavailable(f"{self._address.shown} does not take this append: {error}")]
             return [await self._commit_alone(append) for append in group]
@@ -141,15 +141,20 @@ class PostgresLog:
             return [OutcomeUnknown(append.command_id, str(error)) for append in group]
         except asyncpg.exceptions.LockNotAvailableError as error:
             raise await held_up(self._address, self._pool, LOCK_TIMEOUT) from error
-        except _BAD_DATA:
+        except BAD_DATA:
             raise
         except DRIVER_ERRORS as error:
             raise translate(error, self._address) from error
-        before = await self._outcomes(asked) if (asked := accepted_before(group, found[0])) else {}
-        said = answers(group, found, before)
+        said = answers(group, found, await self._before(accepted_before(group, found[0])))
         if (head := max([one.position for one in said if isinstance(one, Outcome)], default=0)) > self._bell.position:
             self._bell.ring(head)
         return said
+
+    async def _before(self, command_ids: Sequence[str]) -> Mapping[str, Outcome]:
+        """What became of these commands before, or nothing: others of the group are kept, and must not fail with it."""
+        with suppress(DiptychError):
+            return await self._outcomes(command_ids) if command_ids else {}
+        return {}
 
     async def _call(self, group: Sequence[Append]) -> Any:
         """For each append its kind and two numbers, in three arrays."""
@@ -277,16 +282,19 @@ class PostgresLog:
 
     async def wait_past(self, position: int, timeout: timedelta) -> bool:
         deadline = time.monotonic() + timeout.total_seconds()
-        while self._bell.position <= position:
-            poll = self._listener.poll  # first: what is kept after this look is told, if notifications arrive by now
+        while True:
+            # Both first: what is kept after this look is told, if notifications arrive by now.
+            poll, rung = self._listener.poll, self._bell.position
             if (head := (await self.head()).position) > position:
                 self._bell.ring(head)
                 return True
+            if rung > position:
+                self._bell.unring(rung, head)
             left = timedelta(seconds=deadline - time.monotonic())
             if left <= timedelta(0):
                 return False
-            await self._bell.reached(position + 1, min(left, poll))
-        return True
+            if await self._bell.reached(position + 1, min(left, poll)):
+                return True
 
     def _hear(self, word: str) -> None:
         what, _, position = word.partition(" ")

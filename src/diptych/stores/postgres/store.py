@@ -3,11 +3,12 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
-from diptych.log import UNOBSERVED, Bell, LogObserver
+from diptych.log import UNOBSERVED, Bell, EventLog, LogObserver
 from diptych.stores.postgres.address import address_of
 from diptych.stores.postgres.bells import ViewBells
 from diptych.stores.postgres.log import PostgresLog
 from diptych.stores.postgres.schema import migrate
+from diptych.stores.postgres.snapshots import PostgresSnapshots
 from diptych.stores.postgres.views import PostgresViews
 
 
@@ -49,3 +50,11 @@ class PostgresStore:
             yield views
         finally:
             await views.close()
+
+    @asynccontextmanager
+    async def snapshots(self, _: EventLog, /) -> AsyncGenerator[PostgresSnapshots]:
+        snapshots = PostgresSnapshots(self.address)
+        try:
+            yield snapshots
+        finally:
+            await snapshots.close()
