@@ -22,9 +22,9 @@ def answering(handle: sqlite3.Connection, shape: ViewShape[Any]) -> Generation |
     return next((one for one in found if one.live), found[0]) if found else None
 
 
-def generations(handle: sqlite3.Connection, name: str) -> Sequence[Generation]:
+def generations(handle: sqlite3.Connection, name: str) -> list[Generation]:
     """All of a view, in order of their numbers."""
-    return _generations(tuple(handle.execute(SQL["generations"], (name,)).fetchall()))
+    return list(_generations(tuple(handle.execute(SQL["generations"], (name,)).fetchall())))
 
 
 def of_shape(handle: sqlite3.Connection, shape: ViewShape[Any], state: State) -> Generation | None:
