@@ -20,10 +20,11 @@ USE = """
 import importlib, pkgutil, sys
 import diptych
 
+CONTRACTS = [f".testing.{name}" for name in ("event_log", "event_log_batches", "view_store", "view_generations")]
 assert diptych.__file__.startswith(sys.prefix), diptych.__file__
 names = [module.name for module in pkgutil.walk_packages(diptych.__path__, "diptych.")]
 for name in names:
-    if not name.endswith(("__main__", ".testing.event_log", ".testing.view_store", ".testing.view_generations")):
+    if not name.endswith(("__main__", *CONTRACTS)):
         importlib.import_module(name)
 print(f"imported {len(names)} modules")
 """

@@ -1,6 +1,6 @@
 """Events as the log keeps them: new ones on their way in, recorded ones on their way out, bytes in both."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
@@ -76,11 +76,32 @@ class Append(NamedTuple):
     metadata: bytes
 
 
+class BatchEvent(NamedTuple):
+    """An event of a batch: the stream that it goes to, and the metadata of its own."""
+
+    stream: str
+    event: NewEvent
+    metadata: bytes
+
+
+class Batch(NamedTuple):
+    """Events of any streams that come in at once, as those of an import: kept all or none, in this order.
+
+    There is at least one event. `expected` has the streams that must be at a version before, and which; `command_id`
+    and `fingerprint` are as an append's.
+    """
+
+    command_id: str
+    fingerprint: bytes
+    events: Sequence[BatchEvent]
+    expected: Mapping[str, int]
+
+
 class Outcome(NamedTuple):
     """What became of an append that was kept.
 
     `position` is that of its last event, or of the log's head where it has none; `version` is the stream's after it;
-    `types` are the stored names of its events, in order.
+    `types` are the stored names of its events, in order. The stream of a batch is that of its last event.
     """
 
     command_id: str

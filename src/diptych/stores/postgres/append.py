@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from diptych.errors import CommandIdReused, DiptychError
+from diptych.errors import DiptychError
 from diptych.log import (
     Append,
     FirstOutcome,
@@ -19,6 +19,7 @@ from diptych.log import (
     Outcome,
     StreamAt,
     boundary_conflict,
+    repeated,
     version_conflict,
 )
 
@@ -158,7 +159,8 @@ def answers(
             kept[append.command_id] = outcome
             said.append(outcome)
         elif kind == ACCEPTED_BEFORE:
-            said.append(repeated(append, kept.get(append.command_id) or before[append.command_id]))
+            earlier = kept.get(append.command_id) or before[append.command_id]
+            said.append(repeated(earlier, append.fingerprint))
         else:
             said.append(refusal(append, kind, position, version))
     return said
@@ -187,11 +189,6 @@ def kept_outcome(append: Append, position: int, version: int) -> FirstOutcome:
         version + count,
         tuple([event.type for event in append.events]),
     )
-
-
-def repeated(append: Append, outcome: Outcome) -> Outcome | CommandIdReused:
-    """What a command id that was accepted before gets."""
-    return Outcome(*outcome) if outcome.fingerprint == append.fingerprint else CommandIdReused(append.command_id)
 
 
 def refusal(append: Append, kind: int, position: int, version: int) -> DiptychError:
