@@ -26,7 +26,8 @@ def tell(line: object) -> None:
 
 
 async def main(path: Path, events: int) -> None:
-    write = sqlite_log.write
+    room: Any = sqlite_log
+    write = room.write
 
     def write_and_wait(writer: sqlite3.Connection, verdicts: Verdicts, *rest: Any) -> None:
         write(writer, verdicts, *rest)
@@ -34,7 +35,7 @@ async def main(path: Path, events: int) -> None:
         if sys.stdin.readline().strip() != "commit":
             raise RolledBackError
 
-    sqlite_log.write = write_and_wait
+    room.write = write_and_wait
     async with opened_log(path) as log:
         try:
             outcome = await log.append(new_append("held-1", events=events, command_id="held"))
