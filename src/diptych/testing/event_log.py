@@ -17,8 +17,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import ClassVar, TypeVar
@@ -49,8 +48,8 @@ from diptych.log import (
     pages,
 )
 from diptych.stores import Store
+from diptych.testing.event_log_batches import BatchContract, everything, happened, in_threads
 from diptych.testing.log_history import Client, Note, check_history
-from diptych.write import uuid7
 
 T = TypeVar("T")
 
@@ -68,11 +67,6 @@ class Clock:
 
     def __call__(self) -> int:
         return time.time_ns() // 1000 + self.jump // timedelta(microseconds=1)
-
-
-def happened(type: str = "Happened", *tags: str, data: bytes = b"{}") -> NewEvent:
-    """A new event with an id of its own."""
-    return NewEvent(type, 1, uuid7(time.time_ns() // 1_000_000, os.urandom(10)), tags, data)
 
 
 _numbers = itertools.count(1)
@@ -109,23 +103,6 @@ async def in_one_group(log: EventLog, *appends: Append) -> list[Outcome | Diptyc
     return list(await asyncio.gather(*[answer_of(log, append) for append in appends]))
 
 
-async def in_threads(store: Store, *works: Callable[[EventLog], Awaitable[T]]) -> list[T]:
-    """Does each work on an opening of its own, in a thread and an event loop of its own, all of them at once."""
-
-    async def opened(work: Callable[[EventLog], Awaitable[T]]) -> T:
-        async with store.log() as log:
-            return await work(log)
-
-    loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(len(works)) as pool:
-        return list(await asyncio.gather(*[loop.run_in_executor(pool, asyncio.run, opened(work)) for work in works]))
-
-
-async def everything(log: EventLog) -> Sequence[RecordedEvent]:
-    """The whole log."""
-    return (await log.read_records(0, 1_000_000)).events
-
-
 async def found(log: EventLog, span: Span, limit: int) -> list[RecordedEvent]:
     """Every event of the span, page by page."""
     sizes: list[int] = []
@@ -150,7 +127,7 @@ async def walk(log: EventLog, limit: int, types: Collection[str] | None) -> list
     return pages
 
 
-class EventLogContract:
+class EventLogContract(BatchContract):
     """Subclass it with a fixture `store`. `rounds` is how often a race is run."""
 
     pytestmark = pytest.mark.asyncio

@@ -17,6 +17,7 @@ from diptych.log import (
     PAGE_EVENTS,
     Anchor,
     Append,
+    Batch,
     Bell,
     Boundary,
     EventQuery,
@@ -35,7 +36,8 @@ from diptych.log import (
 )
 from diptych.log.conditions import STREAM_SEPARATOR
 from diptych.stores.postgres.address import Address
-from diptych.stores.postgres.append import KEPT, accepted_before, answers, binds, binds_of_one
+from diptych.stores.postgres.append import ACCEPTED_BEFORE, KEPT, accepted_before, answers, binds, binds_of_one
+from diptych.stores.postgres.batch import Found, batch_answer, batch_binds
 from diptych.stores.postgres.blockers import held_up
 from diptych.stores.postgres.connection import (
     BAD_DATA,
@@ -134,21 +136,48 @@ class PostgresLog:
         except DiptychError as error:
             return error
 
+    async def append_batch(self, batch: Batch) -> Outcome:
+        return await self._lane.alone(partial(self._commit_batch, batch))
+
+    async def _commit_batch(self, batch: Batch) -> Outcome | DiptychError:
+        kinds = {(event.type, event.schema) for _, event, _ in batch.events}
+        values = batch_binds(batch)
+        try:
+            found = Found(*await self._call("append_batch", not kinds <= self._kinds, *values))
+        except Undecided as error:
+            return OutcomeUnknown(batch.command_id, str(error))
+        except BAD_DATA as error:
+            return Unavailable(f"{self._address.shown} does not take this batch: {error}")
+        before = await self.outcome(batch.command_id) if found.kind == ACCEPTED_BEFORE else None
+        if found.kind == KEPT:
+            self._kinds |= kinds
+            self._ring(found.position + len(batch.events))
+        return batch_answer(batch, values, found, before)
+
     async def _commit_group(self, group: Sequence[Append]) -> Answers:
         try:
-            found = await self._call(group)
+            found = await self._call_for(group)
         except Undecided as error:
             return [OutcomeUnknown(append.command_id, str(error)) for append in group]
+        said = answers(group, found, await self._before(accepted_before(group, found[0])))
+        self._ring(max([one.position for one in said if isinstance(one, Outcome)], default=0))
+        return said
+
+    def _ring(self, head: int) -> None:
+        if head > self._bell.position:
+            self._bell.ring(head)
+
+    async def _call(self, function: str, *values: object) -> asyncpg.Record:
+        """What one of the functions says. Raises Undecided, Unavailable, and BAD_DATA as it is."""
+        around = [str(milliseconds(LOCK_TIMEOUT)), None if self._clock is None else self._clock()]
+        try:
+            return await self._writer.fetch(self._sql[function], [*around, *values])
         except asyncpg.exceptions.LockNotAvailableError as error:
             raise await held_up(self._address, self._pool, LOCK_TIMEOUT) from error
         except BAD_DATA:
             raise
         except DRIVER_ERRORS as error:
             raise translate(error, self._address) from error
-        said = answers(group, found, await self._before(accepted_before(group, found[0])))
-        if (head := max([one.position for one in said if isinstance(one, Outcome)], default=0)) > self._bell.position:
-            self._bell.ring(head)
-        return said
 
     async def _before(self, command_ids: Sequence[str]) -> Mapping[str, Outcome]:
         """What became of these commands before, or nothing: others of the group are kept, and must not fail with it."""
@@ -156,15 +185,13 @@ class PostgresLog:
             return await self._outcomes(command_ids) if command_ids else {}
         return {}
 
-    async def _call(self, group: Sequence[Append]) -> Any:
+    async def _call_for(self, group: Sequence[Append]) -> Any:
         """For each append its kind and two numbers, in three arrays."""
-        around = [str(milliseconds(LOCK_TIMEOUT)), None if self._clock is None else self._clock()]
         kinds = {(event.type, event.schema) for append in group for event in append.events}
         new_kinds = not kinds <= self._kinds
         if len(group) == 1 and not new_kinds and (values := binds_of_one(group[0])) is not None:
-            one = await self._writer.fetch(self._sql["append_one"], [*around, *values])
-            return [[number] for number in one]
-        found = await self._writer.fetch(self._sql["append_group"], [*around, new_kinds, *binds(group)])
+            return [[number] for number in await self._call("append_one", *values)]
+        found = await self._call("append_group", new_kinds, *binds(group))
         if KEPT in found[0]:
             self._kinds |= {
                 (event.type, event.schema)

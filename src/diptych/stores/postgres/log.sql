@@ -14,6 +14,11 @@ FROM diptych.append_group($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
 -- purpose: the append of a group of one, with one event and without a boundary
 SELECT kind, position, version FROM diptych.append_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
 
+-- name: append_batch
+-- purpose: a batch of events of many streams
+SELECT kind, position, stream_no, version
+FROM diptych.append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
+
 -- name: kinds
 -- purpose: every type and schema that there are events of
 SELECT type, schema, position FROM diptych.event_kind ORDER BY type, schema;
