@@ -79,13 +79,13 @@ class BoundedContext:
         the names of their views. `observer` hears of the log's commits.
 
         Raises Malformed (no such kind of store), NotFound (a tuned projection that the context does not have),
-        Unavailable (the store cannot be reached), NotAStore (something else is there).
+        Unavailable (the store cannot be reached), NotAStore (something else is there, or another context's log).
         """
         if unknown := self.unknown_projections(projections):
             raise NotFound(" ".join(unknown))
         store = store_at(url)
         async with AsyncExitStack() as stack:
-            log = await stack.enter_async_context(store.log(observer))
+            log = await stack.enter_async_context(store.log(observer, self.name))
             views = await stack.enter_async_context(store.views())
             if projectors:
                 await stack.enter_async_context(projectors_beside(store, self.folds, projections))

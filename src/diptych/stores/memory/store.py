@@ -7,6 +7,7 @@ from diptych.errors import Unavailable
 from diptych.log import UNOBSERVED, LogObserver
 from diptych.stores.memory.log import MemoryEvents, MemoryLog
 from diptych.stores.memory.views import HeldViews, MemoryViews
+from diptych.stores.owner import check_owner
 
 
 class MemoryStore:
@@ -24,7 +25,10 @@ class MemoryStore:
             raise Unavailable("A store in memory is empty at first, and gone with its process.")
 
     @asynccontextmanager
-    async def log(self, observer: LogObserver = UNOBSERVED) -> AsyncGenerator[MemoryLog]:
+    async def log(self, observer: LogObserver = UNOBSERVED, context: str | None = None) -> AsyncGenerator[MemoryLog]:
+        if context is not None:
+            self._events.context = self._events.context or context
+            check_owner("This store in memory", self._events.context, context)
         log = MemoryLog(self._events, self._clock, observer)
         try:
             yield log

@@ -37,12 +37,15 @@ from diptych.log import (
     StreamEvents,
     Verdicts,
     judge,
+    wait_past,
 )
+from diptych.stores.owner import check_owner
 from diptych.stores.sql import load_script, load_statements
 from diptych.stores.sqlite.connection import (
     Explained,
     FileKind,
     begin_immediate,
+    is_read_only,
     open_writer,
     patiently,
     roll_back,
@@ -55,9 +58,10 @@ LOG_FILE = FileKind(
     application_id=0x4450544C,  # DPTL
     what="the log of a Diptych store",
     script=load_script("diptych.stores.sqlite", "schema.sql"),
-    format=1,
+    format=2,
     synchronous="FULL",
     timeout=timedelta(0),
+    upgrades={2: load_script("diptych.stores.sqlite", "format_2.sql")},
 )
 
 POLL = timedelta(milliseconds=20)
@@ -95,7 +99,14 @@ def wall_clock() -> int:
 class SqliteLog:
     """See `diptych.log.EventLog` for what it promises. It belongs to the event loop that it was opened in."""
 
-    def __init__(self, path: Path, bell: Bell, clock: Clock = wall_clock, observer: LogObserver = UNOBSERVED) -> None:
+    def __init__(
+        self,
+        path: Path,
+        bell: Bell,
+        clock: Clock = wall_clock,
+        observer: LogObserver = UNOBSERVED,
+        context: str | None = None,
+    ) -> None:
         self._path = path
         self._bell = bell
         self._clock = clock
@@ -106,6 +117,8 @@ class SqliteLog:
         try:
             with Explained(path):
                 self.log_id: str = patiently(lambda: self._writer.execute(_SQL["log_id"]).fetchone())[0]
+                if context is not None:
+                    check_owner(path, _owner(self._writer, context), context)
             self._reader = Reader(path)
         except BaseException:  # whatever it was, the file is not left open
             self._writer.close()
@@ -139,6 +152,7 @@ class SqliteLog:
         """
         if self._failed is not None:
             raise Unavailable(self._failed)
+        self._reader.file.check()  # SQLite goes on writing to a file that has no name any more
         start = time.perf_counter()
         try:
             return self._commit_group(group, wait=wait)
@@ -276,6 +290,7 @@ class SqliteLog:
         return await self._reader.run(in_snapshot(work))
 
     async def head(self) -> Head:
+        self._reader.file.check()
         return self._reader.bounded(_head)
 
     async def anchor(self, position: int) -> Anchor | None:
@@ -297,22 +312,32 @@ class SqliteLog:
         return [StoredKind(*row) for row in rows]
 
     async def wait_past(self, position: int, timeout: timedelta) -> bool:
-        deadline = time.monotonic() + timeout.total_seconds()
-        while self._bell.position <= position:
-            if (head := self._reader.bounded(_head).position) > position:
-                self._bell.ring(head)
-                return True
-            left = timedelta(seconds=deadline - time.monotonic())
-            if left <= timedelta(0):
-                return False
-            await self._bell.reached(position + 1, min(left, POLL))
-        return True
+        async def look() -> int:
+            return (await self.head()).position
+
+        return await wait_past(position, timeout, self._bell, look, lambda: POLL)
 
     @staticmethod
     def _outcome(connection: sqlite3.Connection, row: tuple[str, bytes, int, str, int, int]) -> Outcome:
         command_id, fingerprint, position, stream, version, count = row
         types = connection.execute(_SQL["types_between"], (position - count + 1, position)).fetchall() if count else []
         return Outcome(command_id, fingerprint, position, stream, version, tuple([type for (type,) in types]))
+
+
+def _owner(writer: sqlite3.Connection, context: str) -> str | None:
+    """The context that the log belongs to: this one from now on, if there is none yet and the file can be written."""
+
+    def owner() -> str | None:
+        found: str | None = writer.execute(_SQL["context"]).fetchone()[0]
+        return found
+
+    if patiently(owner) is None:
+        try:
+            patiently(lambda: writer.execute(_SQL["claim"], (context,)))
+        except sqlite3.OperationalError as error:
+            if not is_read_only(error):
+                raise
+    return patiently(owner)
 
 
 def _head(connection: sqlite3.Connection) -> Head:
