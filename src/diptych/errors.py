@@ -171,7 +171,7 @@ class Unavailable(DiptychError):
 
 
 class NotAStore(Unavailable):
-    """What stands at the address is not a Diptych store, or one of another format."""
+    """What stands at the address is not a Diptych store, or one of another format, or another context's."""
 
     code = "not-a-store"
 

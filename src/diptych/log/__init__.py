@@ -31,6 +31,7 @@ from diptych.log.span import Span
 from diptych.log.times import last_before
 from diptych.log.token import Token
 from diptych.log.upcasting import Upcaster, upcasts
+from diptych.log.waiting import wait_past
 
 __all__ = [
     "BEGINNING",
@@ -89,4 +90,5 @@ __all__ = [
     "to_microseconds",
     "upcasts",
     "version_conflict",
+    "wait_past",
 ]

@@ -17,7 +17,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import ClassVar, TypeVar
@@ -26,7 +26,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from diptych.errors import CommandIdReused, Conflict, DiptychError
+from diptych.errors import CommandIdReused, Conflict, DiptychError, NotAStore
 from diptych.log import (
     BEGINNING,
     Anchor,
@@ -480,6 +480,34 @@ class EventLogContract(BatchContract):
         assert woken
         assert time.monotonic() - appended[0] < 1
         assert [event.position for event in (await log.read(0)).events] == [1]
+
+    # One context's
+
+    async def test_a_log_belongs_to_the_first_context_that_is_opened_on_it(self, store: Store, log: EventLog) -> None:
+        async with store.log(context="shop") as own:
+            await own.append(an_append("order-1", happened()))
+        for _ in range(2):
+            with pytest.raises(NotAStore, match="'shop', and not of 'library'"):
+                async with store.log(context="library"):
+                    pass
+        async with store.log(context="shop") as again, store.log() as as_it_stands:
+            assert [(await one.head()).position for one in (log, again, as_it_stands)] == [1, 1, 1]
+
+    async def test_of_contexts_that_are_opened_at_once_one_has_the_log(self, store: Store, log: EventLog) -> None:
+        async def is_owner(name: str) -> bool:
+            try:
+                async with store.log(context=name):
+                    return True
+            except NotAStore:
+                return False
+
+        def opened(name: str) -> Callable[[EventLog], Awaitable[bool]]:
+            return lambda _: is_owner(name)
+
+        names = ["shop", "library"] * 3
+        owners = await in_threads(store, *[opened(name) for name in names])
+        assert len({name for name, is_one in zip(names, owners, strict=True) if is_one}) == 1
+        assert sum(owners) == 3
 
     # In time order
 

@@ -44,6 +44,7 @@ class MemoryEvents:
 
     def __init__(self) -> None:
         self.log_id = secrets.token_hex(8)
+        self.context: str | None = None
         self.lock = threading.Lock()
         self.bell = Bell()
         self.events: list[RecordedEvent] = []

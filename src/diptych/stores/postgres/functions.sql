@@ -1,4 +1,7 @@
--- How events are appended. Each call is one transaction: it takes the log's lock in a statement of its own, and reads in
+-- How events are appended. These functions are applied after every migration, so a change here comes with one, which
+-- drops what would be left over: CREATE OR REPLACE keeps a function with other arguments.
+--
+-- Each call is one transaction: it takes the log's lock in a statement of its own, and reads in
 -- the next, because a lock and a read in one statement share a snapshot from before the wait. Then it judges, writes,
 -- and wakes those who follow. `now` is microseconds since 1970, or NULL for the server's clock.
 --

@@ -1,6 +1,5 @@
 """The event log on PostgreSQL: one call for a group of appends, readers that never wait, followers that are told."""
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -33,8 +32,10 @@ from diptych.log import (
     StoredEvent,
     StoredKind,
     StreamEvents,
+    wait_past,
 )
 from diptych.log.conditions import STREAM_SEPARATOR
+from diptych.stores.owner import check_owner
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.append import ACCEPTED_BEFORE, KEPT, accepted_before, answers, binds, binds_of_one
 from diptych.stores.postgres.batch import Found, batch_answer, batch_binds
@@ -99,14 +100,24 @@ class PostgresLog:
         self._loads = Loads(self._load_many, lambda wanted: StreamEvents((), wanted.after))
         self.log_id = ""
 
-    async def begin(self) -> None:
-        """Looks whether the store is there and of this version. Raises Unavailable, NotAStore."""
+    async def begin(self, context: str | None) -> None:
+        """Looks whether the store is there, of this version, and of this context. Raises Unavailable, NotAStore."""
 
         async def look(connection: Connection) -> str:
             await check_schema(connection, self._address)
             return str(await connection.fetchval(self._sql["log_id"]))
 
         self.log_id = await self._pool.run(look)
+        if context is not None:
+            check_owner(self._address.shown, await self._pool.run(partial(self._owner, context)), context)
+
+    async def _owner(self, context: str, connection: Connection) -> str | None:
+        """The context that the log belongs to: this one from now on, if there is none yet and the role may say so."""
+        if (owner := await connection.fetchval(self._sql["context"])) is None:
+            with suppress(asyncpg.InsufficientPrivilegeError, asyncpg.ReadOnlySQLTransactionError):
+                await connection.execute(self._sql["claim"], context)
+            owner = await connection.fetchval(self._sql["context"])
+        return None if owner is None else str(owner)
 
     async def close(self) -> None:
         """Waits for the commits in flight, then closes the connections."""
@@ -308,20 +319,10 @@ class PostgresLog:
     # Waking
 
     async def wait_past(self, position: int, timeout: timedelta) -> bool:
-        deadline = time.monotonic() + timeout.total_seconds()
-        while True:
-            # Both first: what is kept after this look is told, if notifications arrive by now.
-            poll, rung = self._listener.poll, self._bell.position
-            if (head := (await self.head()).position) > position:
-                self._bell.ring(head)
-                return True
-            if rung > position:
-                self._bell.unring(rung, head)
-            left = timedelta(seconds=deadline - time.monotonic())
-            if left <= timedelta(0):
-                return False
-            if await self._bell.reached(position + 1, min(left, poll)):
-                return True
+        async def look() -> int:
+            return (await self.head()).position
+
+        return await wait_past(position, timeout, self._bell, look, lambda: self._listener.poll)
 
     def _hear(self, word: str) -> None:
         what, _, position = word.partition(" ")

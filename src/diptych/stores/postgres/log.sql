@@ -5,6 +5,15 @@
 -- purpose: what tells this log from every other
 SELECT log_id FROM diptych.log;
 
+-- name: context
+-- purpose: the bounded context that the log belongs to, NULL for none yet
+SELECT context FROM diptych.log;
+
+-- name: claim
+-- purpose: let the log belong to a bounded context, if it belongs to none
+-- binds: context
+UPDATE diptych.log SET context = $1 WHERE context IS NULL;
+
 -- name: append_group
 -- purpose: appends of a group; what they mean, and what comes back, stands in functions.sql
 SELECT kinds, positions, versions

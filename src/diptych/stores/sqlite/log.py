@@ -39,13 +39,16 @@ from diptych.log import (
     Verdicts,
     judge,
     judge_batch,
+    wait_past,
 )
+from diptych.stores.owner import check_owner
 from diptych.stores.sql import load_script, load_statements
 from diptych.stores.sqlite.append import arrays, facts_of, head_of, outcome_of, write
 from diptych.stores.sqlite.connection import (
     Explained,
     FileKind,
     begin_immediate,
+    is_read_only,
     open_writer,
     patiently,
     roll_back,
@@ -58,9 +61,10 @@ LOG_FILE = FileKind(
     application_id=0x4450544C,  # DPTL
     what="the log of a Diptych store",
     script=load_script("diptych.stores.sqlite", "schema.sql"),
-    format=1,
+    format=2,
     synchronous="FULL",
     timeout=timedelta(0),
+    upgrades={2: load_script("diptych.stores.sqlite", "format_2.sql")},
 )
 
 POLL = timedelta(milliseconds=20)
@@ -98,7 +102,14 @@ def wall_clock() -> int:
 class SqliteLog:
     """See `diptych.log.EventLog` for what it promises. It belongs to the event loop that it was opened in."""
 
-    def __init__(self, path: Path, bell: Bell, clock: Clock = wall_clock, observer: LogObserver = UNOBSERVED) -> None:
+    def __init__(
+        self,
+        path: Path,
+        bell: Bell,
+        clock: Clock = wall_clock,
+        observer: LogObserver = UNOBSERVED,
+        context: str | None = None,
+    ) -> None:
         self._path = path
         self._bell = bell
         self._clock = clock
@@ -109,6 +120,8 @@ class SqliteLog:
         try:
             with Explained(path):
                 self.log_id: str = patiently(lambda: self._writer.execute(_SQL["log_id"]).fetchone())[0]
+                if context is not None:
+                    check_owner(path, _owner(self._writer, context), context)
             self._reader = Reader(path)
         except BaseException:  # whatever it was, the file is not left open
             self._writer.close()
@@ -180,6 +193,7 @@ class SqliteLog:
         """One transaction; None where another has the lock and `wait` is false. Raises Unavailable, _BAD_DATA."""
         if self._failed is not None:
             raise Unavailable(self._failed)
+        self._reader.file.check()  # SQLite goes on writing to a file that has no name any more
         try:
             return self._transaction(streams, command_ids, judged, wait=wait)
         except sqlite3.Error as error:
@@ -264,6 +278,7 @@ class SqliteLog:
         return await self._reader.run(in_snapshot(work))
 
     async def head(self) -> Head:
+        self._reader.file.check()
         return self._reader.bounded(head_of)
 
     async def anchor(self, position: int) -> Anchor | None:
@@ -285,16 +300,26 @@ class SqliteLog:
         return [StoredKind(*row) for row in rows]
 
     async def wait_past(self, position: int, timeout: timedelta) -> bool:
-        deadline = time.monotonic() + timeout.total_seconds()
-        while self._bell.position <= position:
-            if (head := self._reader.bounded(head_of).position) > position:
-                self._bell.ring(head)
-                return True
-            left = timedelta(seconds=deadline - time.monotonic())
-            if left <= timedelta(0):
-                return False
-            await self._bell.reached(position + 1, min(left, POLL))
-        return True
+        async def look() -> int:
+            return (await self.head()).position
+
+        return await wait_past(position, timeout, self._bell, look, lambda: POLL)
+
+
+def _owner(writer: sqlite3.Connection, context: str) -> str | None:
+    """The context that the log belongs to: this one from now on, if there is none yet and the file can be written."""
+
+    def owner() -> str | None:
+        found: str | None = writer.execute(_SQL["context"]).fetchone()[0]
+        return found
+
+    if patiently(owner) is None:
+        try:
+            patiently(lambda: writer.execute(_SQL["claim"], (context,)))
+        except sqlite3.OperationalError as error:
+            if not is_read_only(error):
+                raise
+    return patiently(owner)
 
 
 def _anchor(connection: sqlite3.Connection, position: int) -> Anchor | None:
