@@ -30,8 +30,10 @@ class Apart:
 
     shared = True
 
-    def log(self, observer: LogObserver = UNOBSERVED) -> AbstractAsyncContextManager[EventLog]:
-        return SqliteStore(self._path, self._clock).log(observer)
+    def log(
+        self, observer: LogObserver = UNOBSERVED, context: str | None = None
+    ) -> AbstractAsyncContextManager[EventLog]:
+        return SqliteStore(self._path, self._clock).log(observer, context)
 
     def views(self) -> AbstractAsyncContextManager[ViewStore]:
         return SqliteStore(self._path, self._clock).views()

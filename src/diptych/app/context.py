@@ -88,14 +88,14 @@ class BoundedContext:
         `s3://bucket/shop`. `observer` hears of the log's commits.
 
         Raises Malformed (no such kind of store), NotFound (a tuned projection that the context does not have),
-        Unavailable (the store cannot be reached), NotAStore (something else is there).
+        Unavailable (the store cannot be reached), NotAStore (something else is there, or another context's log).
         """
         if unknown := self.unknown_projections(projections):
             raise NotFound(" ".join(unknown))
         store = store_at(url)
         place = store if snapshots is None else snapshots_at(snapshots)
         async with AsyncExitStack() as stack:
-            log = await stack.enter_async_context(store.log(observer))
+            log = await stack.enter_async_context(store.log(observer, self.name))
             views = await stack.enter_async_context(store.views())
             kept = await stack.enter_async_context(place.snapshots(log))
             if projectors:

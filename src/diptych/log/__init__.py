@@ -9,6 +9,8 @@ from diptych.log.events import (
     BEGINNING,
     Anchor,
     Append,
+    Batch,
+    BatchEvent,
     FirstOutcome,
     Metadata,
     NewEvent,
@@ -19,7 +21,7 @@ from diptych.log.events import (
     from_microseconds,
     to_microseconds,
 )
-from diptych.log.judge import Facts, Verdicts, boundary_conflict, judge, version_conflict
+from diptych.log.judge import Facts, Verdicts, boundary_conflict, judge, judge_batch, repeated, version_conflict
 from diptych.log.lane import Lane
 from diptych.log.observer import UNOBSERVED, LogObserver
 from diptych.log.pages import pages
@@ -29,6 +31,7 @@ from diptych.log.span import Span
 from diptych.log.times import last_before
 from diptych.log.token import Token
 from diptych.log.upcasting import Upcaster, upcasts
+from diptych.log.waiting import wait_past
 
 __all__ = [
     "BEGINNING",
@@ -36,6 +39,8 @@ __all__ = [
     "UNOBSERVED",
     "Anchor",
     "Append",
+    "Batch",
+    "BatchEvent",
     "Bell",
     "Boundary",
     "Codec",
@@ -74,8 +79,10 @@ __all__ = [
     "from_microseconds",
     "id_text",
     "judge",
+    "judge_batch",
     "last_before",
     "pages",
+    "repeated",
     "restored",
     "stream_name",
     "stream_range",
@@ -83,4 +90,5 @@ __all__ = [
     "to_microseconds",
     "upcasts",
     "version_conflict",
+    "wait_past",
 ]

@@ -46,10 +46,15 @@ class Store(KeepsSnapshots, Protocol):
         """For those who only read: raises Unavailable where there is no store yet, and opening it would make one."""
         ...
 
-    def log(self, observer: LogObserver = UNOBSERVED) -> AbstractAsyncContextManager[EventLog]:
+    def log(
+        self, observer: LogObserver = UNOBSERVED, context: str | None = None
+    ) -> AbstractAsyncContextManager[EventLog]:
         """Opens the log, and makes it if there is none; `observer` hears of its commits.
 
-        Raises Unavailable, NotAStore.
+        `context` is the name of the bounded context that opens it, and that it belongs to if it belongs to none yet;
+        who looks at a log as it stands leaves it out. Where it cannot be written, appends are Unavailable.
+
+        Raises Unavailable, and NotAStore, also for the log of another context.
         """
         ...
 

@@ -20,7 +20,8 @@ import pytest_asyncio
 
 from diptych.log import Anchor, EventLog, NewEvent, Snapshot, SnapshotStore
 from diptych.stores import KeepsSnapshots, Store
-from diptych.testing.event_log import HARD_IDS, an_append, happened
+from diptych.testing.event_log import HARD_IDS, an_append
+from diptych.testing.event_log_batches import happened
 
 SHAPE = "shape"
 LARGE = 3_000_000

@@ -9,6 +9,7 @@ from diptych.stores.memory.held import HeldViews
 from diptych.stores.memory.log import MemoryEvents, MemoryLog
 from diptych.stores.memory.snapshots import HeldSnapshots, MemorySnapshots
 from diptych.stores.memory.views import MemoryViews
+from diptych.stores.owner import check_owner
 
 
 class MemoryStore:
@@ -27,7 +28,10 @@ class MemoryStore:
             raise Unavailable("A store in memory is empty at first, and gone with its process.")
 
     @asynccontextmanager
-    async def log(self, observer: LogObserver = UNOBSERVED) -> AsyncGenerator[MemoryLog]:
+    async def log(self, observer: LogObserver = UNOBSERVED, context: str | None = None) -> AsyncGenerator[MemoryLog]:
+        if context is not None:
+            self._events.context = self._events.context or context
+            check_owner("This store in memory", self._events.context, context)
         log = MemoryLog(self._events, self._clock, observer)
         try:
             yield log

@@ -9,9 +9,10 @@ CREATE TABLE diptych.migration (
     applied_at  timestamptz      NOT NULL DEFAULT now()
 );
 
--- purpose: one row, what tells this log from every other
+-- purpose: one row, what tells this log from every other, and the bounded context that it belongs to
 CREATE TABLE diptych.log (
-    log_id  text COLLATE "C" NOT NULL PRIMARY KEY
+    log_id   text COLLATE "C" NOT NULL PRIMARY KEY,
+    context  text COLLATE "C"
 );
 
 INSERT INTO diptych.log (log_id) VALUES (substr(replace(gen_random_uuid()::text, '-', ''), 17));

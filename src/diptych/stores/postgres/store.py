@@ -34,10 +34,10 @@ class PostgresStore:
         return [f"{migration.number:04} {migration.name}" for migration in await migrate(self.address)]
 
     @asynccontextmanager
-    async def log(self, observer: LogObserver = UNOBSERVED) -> AsyncGenerator[PostgresLog]:
+    async def log(self, observer: LogObserver = UNOBSERVED, context: str | None = None) -> AsyncGenerator[PostgresLog]:
         log = PostgresLog(self.address, self._bell, self._clock, observer)
         try:
-            await log.begin()
+            await log.begin(context)
             yield log
         finally:
             await log.close()

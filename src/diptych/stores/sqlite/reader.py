@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from diptych.stores.sqlite.connection import Explained, open_reader, roll_back
+from diptych.stores.sqlite.connection import Explained, is_frozen, open_reader, roll_back
+from diptych.stores.sqlite.place import OpenFile
 
 T = TypeVar("T")
 
@@ -50,12 +51,16 @@ def raise_unless_interrupted(error: sqlite3.OperationalError) -> None:
 
 
 class Reader:
-    """Read-only work on one file: a connection for the event loop, and one for a thread when it is needed."""
+    """Read-only work on one file: a connection for the event loop, and one for a thread when it is needed.
+
+    `file` tells whether it still is the file that was opened.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._explained = Explained(path)
         self._quick = open_reader(path)
+        self.file = OpenFile(path, frozen=is_frozen(self._quick))
         self._budget = Budget(self._quick)
         self._slow: sqlite3.Connection | None = None
         self._slow_turn = asyncio.Lock()
@@ -81,6 +86,7 @@ class Reader:
                 raise_unless_interrupted(error)
         async with self._slow_turn:
             if self._slow is None:
+                self.file.check()
                 self._slow = open_reader(self._path)
             with self._explained:
                 return await on_a_thread(partial(_ended, work, self._slow), self._slow.interrupt)

@@ -45,8 +45,8 @@ class SqliteStore:
             raise Unavailable(f"{self.path} is empty.")
 
     @asynccontextmanager
-    async def log(self, observer: LogObserver = UNOBSERVED) -> AsyncGenerator[SqliteLog]:
-        log = await asyncio.to_thread(SqliteLog, self.path, self._bell, self._clock, observer)
+    async def log(self, observer: LogObserver = UNOBSERVED, context: str | None = None) -> AsyncGenerator[SqliteLog]:
+        log = await asyncio.to_thread(SqliteLog, self.path, self._bell, self._clock, observer, context)
         try:
             yield log
         finally:
