@@ -172,13 +172,17 @@ class OutcomeUnknown(DiptychError):
 
 
 class NotCaughtUp(DiptychError):
-    """A view has not reached the token in time. `position` is where it stands, `wanted` the token's."""
+    """A view has not reached the token in time. `position` is where it stands, `wanted` the token's.
+
+    `held` names the key that a dead letter holds back, where that is the reason.
+    """
 
     code = "not-caught-up"
     status = 503
 
-    def __init__(self, view: str, position: int, wanted: int, reason: str) -> None:
+    def __init__(self, view: str, position: int, wanted: int, reason: str, held: str | None = None) -> None:
         super().__init__(f"View {view} stands at position {position} and not yet at {wanted}: {reason}")
+        self.held = held
         self.view = view
         self.position = position
         self.wanted = wanted

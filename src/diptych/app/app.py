@@ -103,7 +103,8 @@ class App:
         """What became of a command. Raises NotFound for one that nobody knows of, or not any more; Unavailable."""
         outcome = await self.log.outcome(command_id)
         if outcome is not None:
-            return accepted(outcome, self.log.log_id, await self._right.standings())
+            views = await self._right.having(outcome.position - len(outcome.types), outcome.position)
+            return accepted(outcome, self.log.log_id, views)
         if (state := self._write.journal.in_flight(command_id)) is not None:
             return CommandStatus(command_id=command_id, state=state)
         if (rejection := self._write.journal.rejection(command_id)) is not None:

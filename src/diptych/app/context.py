@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +12,7 @@ from diptych.errors import ContextError, NotFound
 from diptych.log import UNOBSERVED, Codec, EventCatalogue, LogObserver, Upcaster
 from diptych.messages import Event
 from diptych.messages.words import did_you_mean
-from diptych.read import UNTUNED, Fold, Job, Projection, ProjectionSettings
+from diptych.read import LEASE, UNTUNED, Fold, Job, Projection, ProjectionSettings
 from diptych.read.queries import QueryFunction
 from diptych.stores import store_at
 from diptych.worker import projectors_beside
@@ -75,12 +76,14 @@ class BoundedContext:
         *,
         projectors: bool = True,
         projections: Mapping[str, ProjectionSettings] = UNSET,
+        lease: timedelta = LEASE,
         observer: LogObserver = UNOBSERVED,
     ) -> AsyncGenerator[App]:
         """The context on a store: `sqlite:///shop.db`, `postgresql://host/shop`, or `memory://` for a trial.
 
         Its projections run meanwhile; without `projectors` they run elsewhere, or nowhere. `projections` tunes them, by
-        the names of their views. `observer` hears of the log's commits.
+        the names of their views. Others' segments are taken over once their workers are silent for the time of `lease`.
+        `observer` hears of the log's commits.
 
         Raises Malformed (no such kind of store), NotFound (a tuned projection that the context does not have),
         Unavailable (the store cannot be reached), NotAStore (something else is there).
@@ -92,7 +95,7 @@ class BoundedContext:
             log = await stack.enter_async_context(store.log(observer))
             views = await stack.enter_async_context(store.views())
             if projectors:
-                await stack.enter_async_context(projectors_beside(store, self.jobs(projections)))
+                await stack.enter_async_context(projectors_beside(store, self.jobs(projections), lease))
             app = App(
                 aggregates=self.aggregates,
                 catalogue=self.catalogue,

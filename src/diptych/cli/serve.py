@@ -129,6 +129,7 @@ async def _serve(
         settings=bounds,
         projectors=role.projects and not shared,
         projections=configuration.projections,
+        lease=configuration.lease,
         role=role,
         obstacle=lambda: None if projectors is None else projectors.obstacle,
     )
@@ -146,10 +147,14 @@ def projectors_of(configuration: Configuration) -> "Supervisor":
     """The projectors' process."""
     from diptych.cli.work import Work, projecting  # noqa: PLC0415
 
-    target, store = configuration.target or "", configuration.store or ""
-    return projecting(
-        "the projectors' process", Work(target, store, configuration.log_level, {**configuration.projections})
+    work = Work(
+        target=configuration.target or "",
+        store=configuration.store or "",
+        log_level=configuration.log_level,
+        projections={**configuration.projections},
+        lease=configuration.lease,
     )
+    return projecting("the projectors' process", work)
 
 
 def url_of(listening: "socket.socket") -> str:

@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 
 import msgspec
 
-from diptych.read import ProjectionSettings
+from diptych.read import LEASE, ProjectionSettings
 from diptych.worker import Supervisor
 
 
@@ -16,7 +17,9 @@ class Work(msgspec.Struct, frozen=True):
     store: str
     log_level: str
     projections: Mapping[str, ProjectionSettings]
+    lease: timedelta = LEASE
     rebuilds: Mapping[str, int] = {}
+    lease: timedelta = LEASE
 
 
 def projecting(what: str, work: Work) -> Supervisor:

@@ -12,6 +12,7 @@ from diptych.read import (
     Checkpoint,
     Failure,
     Generation,
+    Held,
     Hold,
     Key,
     Letter,
@@ -120,6 +121,10 @@ class MemoryViews:
             self._held.workers[worker.id] = worker._replace(beat=known.beat + 1)
             return list(self._held.workers.values())
 
+    async def workers(self) -> Sequence[Worker]:
+        with self._held.lock:
+            return list(self._held.workers.values())
+
     async def expel(self, worker: str, beat: int) -> bool:
         with self._held.lock:
             known = self._held.workers.get(worker)
@@ -208,6 +213,11 @@ class MemoryViews:
             (segment, letter) for segment, letter in found if letter.position > after and hold in (None, letter.hold)
         ]
         return sorted(fitting, key=lambda one: (one[1].position, one[0], one[1].hold))[:limit]
+
+    async def held_back(self, shape: ViewShape[Any], generation: int, limit: int = 1000) -> Sequence[Held]:
+        with self._held.lock:
+            held = self._held.find(shape, generation)
+        return [] if held is None else held.held_back()[:limit]
 
     async def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold, in one transaction
         self,

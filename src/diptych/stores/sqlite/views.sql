@@ -29,18 +29,6 @@ INSERT INTO diptych_view (name, newest) VALUES (?, 1) ON CONFLICT (name) DO UPDA
 -- binds: name, generation, fingerprint, log_id, segments
 INSERT INTO diptych_generation (name, generation, fingerprint, log_id, state, segments) VALUES (?, ?, ?, ?, 'filling', ?);
 
--- name: set_anchor
--- purpose: where all segments of a generation stand
--- binds: position, event_id, name, generation
-UPDATE diptych_segment SET position = ?, event_id = ? WHERE name = ? AND generation = ?;
-
--- name: copy_letters
--- purpose: the letters of another generation up to a position, for one that is begun on its rows; all in the first segment
--- binds: generation, name, other generation, position
-INSERT OR IGNORE INTO diptych_letter (name, generation, segment, key, stream, position, type, parked_at, cause)
-SELECT name, ?1, 0, key, stream, position, type, parked_at, cause
-FROM diptych_letter WHERE name = ?2 AND generation = ?3 AND position <= ?4;
-
 -- name: add_segment
 -- purpose: a segment that is free
 -- binds: name, generation, segment, epoch, position, event_id, failure
@@ -211,6 +199,17 @@ FROM json_each(CAST(?4 AS TEXT)) AS wanted JOIN diptych_letter AS letter
     )
 WHERE letter.position <= ?3 ORDER BY letter.position LIMIT 1;
 
+-- name: dead_letters
+-- purpose: how many letters a generation has after a position and up to another
+-- binds: name, generation, after, upto
+SELECT count(*) FROM diptych_letter WHERE name = ? AND generation = ? AND position > ? AND position <= ?;
+
+-- name: held_back
+-- purpose: every hold of a generation with its number of events and its first letter, which is the row of the one min()
+-- binds: name, generation, limit
+SELECT count(DISTINCT position), segment, key, stream, min(position), type, parked_at, cause FROM diptych_letter
+WHERE name = ? AND generation = ? GROUP BY key, stream ORDER BY min(position), key, stream LIMIT ?;
+
 -- name: forget
 -- purpose: the letters of a hold up to a position are settled
 -- binds: name, generation, segment, key, stream, upto
@@ -248,6 +247,13 @@ WHERE name = ?1 AND generation = ?2 AND key = '';
 -- purpose: no letter that holds a stream stands in a segment that is no more
 -- binds: name, generation, segments
 DELETE FROM diptych_letter WHERE name = ? AND generation = ? AND key = '' AND segment >= ?;
+
+-- name: copy_letters
+-- purpose: the letters of a generation up to a position are those of another, too
+-- binds: name, generation, other generation, upto
+INSERT INTO diptych_letter (name, generation, segment, key, stream, position, type, parked_at, cause)
+SELECT name, ?3, segment, key, stream, position, type, parked_at, cause FROM diptych_letter
+WHERE name = ?1 AND generation = ?2 AND position <= ?4;
 
 -- name: recount
 -- purpose: how much each segment of a generation holds back
