@@ -60,9 +60,9 @@ ORDER BY position, segment LIMIT $4;
 -- name: settle
 -- purpose: keep whoever has a segment from going on with what it knows; a part of the statement that writes the rows of a
 -- hold; gives whether the generation is live
--- binds: name, generation, segment, epoch
+-- binds: name, generation, segment, epoch, position, or NULL where it does not matter
 UPDATE diptych.segment SET epoch = epoch + 1
-WHERE name = $1 AND generation = $2 AND segment = $3 AND epoch = $4
+WHERE name = $1 AND generation = $2 AND segment = $3 AND epoch = $4 AND position = coalesce($5::bigint, position)
 RETURNING live;
 
 -- name: forget

@@ -44,7 +44,7 @@ READERS = 8
 DROP_TIMEOUT = timedelta(milliseconds=100)
 """How long the table of a generation that is gone waits for those who read it before it is left where it is."""
 
-_SETTLE_BINDS = 4
+_SETTLE_BINDS = 5
 
 
 class PostgresViews(PostgresProjected):
@@ -211,8 +211,9 @@ class PostgresViews(PostgresProjected):
         sql, rows = writing.prepare(changes)
 
         async def work(connection: Connection) -> None:
-            if await write(connection, sql, (shape.name, at.generation, at.segment, at.epoch, *rows)) is None:
-                raise Superseded(f"segment {at.segment} of {shape.name} is not at epoch {at.epoch} any more")
+            binds = (shape.name, at.generation, at.segment, at.epoch, at.position if hold.stream else None)
+            if await write(connection, sql, (*binds, *rows)) is None:
+                raise Superseded(f"segment {at.segment} of {shape.name} is not where it was at epoch {at.epoch}")
             letters = self._letters(connection, shape)
             await letters.settle(at, hold, upto, left)
             if skip is not None:
