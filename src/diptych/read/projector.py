@@ -146,7 +146,9 @@ class Projector:
         """Applies the first events, and says how many."""
         try:
             return await self._apply(events, upto, careful=False)
-        except ValueError:
+        except Superseded:
+            raise
+        except Exception:  # noqa: BLE001 - who knows what a store says of a key that no row could have
             try:
                 return await self._apply(events, upto, careful=True)
             except ValueError as error:  # the store's own reason; halves find the event
@@ -160,7 +162,7 @@ class Projector:
         """Applies the first events, and says how many; all of them where they do not change very many rows."""
         at = self.checkpoint
         parking = self._parking()
-        steps, planned = self._fold.plan(events, parking, at.segment, at.segments)
+        steps, planned = self._fold.plan(events, parking, at.segment, at.segments, careful=careful)
         if planned < len(events):
             upto = await self._anchor(events[planned - 1].position)
         rows = await self._views.load(self._shape, {key for _, _, _, key in steps}, at) if steps else {}
@@ -170,7 +172,7 @@ class Projector:
     async def _refuse(self, events: Events, upto: Anchor, error: ValueError) -> None:
         """Parks an event whose rows the store cannot hold, for every row that it would change."""
         parking = self._parking()
-        steps, _ = self._fold.plan(events, parking, self.checkpoint.segment, self.checkpoint.segments)
+        steps, _ = self._fold.plan(events, parking, self.checkpoint.segment, self.checkpoint.segments, careful=True)
         self._fold.refuse(steps, parking, error)
         try:
             await self._commit({}, upto, parking)

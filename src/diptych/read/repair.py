@@ -121,7 +121,7 @@ class Repair:
     ) -> tuple[list[Step], int, Sequence[Letter]]:
         """What the first events ask for in the hold's own rows, how many events those are, and what cannot be read."""
         parking = Parking(others, utc_now())
-        steps, planned = self._fold.plan(events, parking, at.segment, at.segments)
+        steps, planned = self._fold.plan(events, parking, at.segment, at.segments, careful=True)
         if hold.key:
             steps = [step for step in steps if self._shape.key_text(step[3]) == hold.key]
         return steps, planned, parking.letters
