@@ -4,7 +4,7 @@
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from operator import attrgetter
 from types import NoneType
@@ -80,18 +80,11 @@ class Fold(Generic[V]):
         self.wants_records = any(rule.wants_record for rule in self._rules.values())
 
     def plan(
-        self,
-        events: Iterable[StoredEvent | RecordedEvent],
-        parking: Parking,
-        segment: int = 0,
-        segments: int = 1,
-        *,
-        careful: bool = False,
+        self, events: Iterable[StoredEvent | RecordedEvent], parking: Parking, segment: int = 0, segments: int = 1
     ) -> tuple[list[Step], int]:
         """The steps that the first events ask for in one segment, in log order, and how many events those are.
 
-        It ends after the event that brings more than MAX_STEPS. An event that cannot be read for its keys is parked;
-        if `careful`, so is one for a key that no row could have.
+        It ends after the event that brings more than MAX_STEPS. An event that cannot be read for its keys is parked.
         """
         rules = self._rules
         decoders = self._catalogue.decoders
@@ -117,13 +110,24 @@ class Fold(Generic[V]):
                 continue
             if segments > 1:
                 keys = [key for key in keys if segment_of(self.shape.key_text(key), segments) == segment]
-            if careful:
-                keys = self._possible(keys, event.position, rule, parking)
             for key in keys:
                 steps.append((event.position, rule, subject, key))  # noqa: PERF401 - faster than extend for the one
             if len(steps) > MAX_STEPS:
                 break
         return steps, planned
+
+    def possible(self, steps: Iterable[Step], parking: Parking) -> list[Step]:
+        """The steps for keys that a row could have. The others are parked."""
+        possible: list[Step] = []
+        for step in steps:
+            position, rule, _, key = step
+            try:
+                self.shape.check_key(key)
+                possible.append(step)
+            except ValueError as error:
+                if not parking.waits(self._hold(key), position, rule.name):
+                    parking.fail(self._hold(key), position, rule.name, error)
+        return possible
 
     def apply(
         self, steps: Iterable[Step], rows: Mapping[Key, V], parking: Parking, *, careful: bool = False
@@ -159,18 +163,6 @@ class Fold(Generic[V]):
             hold = self._hold(key)
             if not parking.waits(hold, position, rule.name):
                 parking.fail(hold, position, rule.name, error)
-
-    def _possible(self, keys: Iterable[Key], position: int, rule: Rule, parking: Parking) -> Iterator[Key]:
-        """The keys that a row could have."""
-        for key in keys:
-            try:
-                self.shape.check_key(key)
-            except ValueError as error:
-                hold = self._hold(key)
-                if not parking.waits(hold, position, rule.name):
-                    parking.fail(hold, position, rule.name, error)
-                continue
-            yield key
 
     def _changed(self, rule: Rule, row: V | None, subject: Any, key: Key) -> V | None:
         if row is None and rule.needs_row:

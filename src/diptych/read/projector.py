@@ -6,7 +6,7 @@ in memory, and written with the checkpoint in one transaction. What cannot be ap
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -14,9 +14,10 @@ import msgspec
 
 from diptych.log import PAGE_EVENTS, Anchor, EventLog, Page, RecordedEvent, RecordPage, StoredEvent
 from diptych.read.checkpoint import Checkpoint, Failure, Pause, Superseded
-from diptych.read.fold import Fold
+from diptych.read.fold import Fold, Step
 from diptych.read.letters import NOTHING_WITHHELD
 from diptych.read.parking import Parking
+from diptych.read.shape import Key
 from diptych.read.store import ViewStore
 
 log = logging.getLogger(__name__)
@@ -146,9 +147,7 @@ class Projector:
         """Applies the first events, and says how many."""
         try:
             return await self._apply(events, upto, careful=False)
-        except Superseded:
-            raise
-        except Exception:  # noqa: BLE001 - who knows what a store says of a key that no row could have
+        except ValueError:
             try:
                 return await self._apply(events, upto, careful=True)
             except ValueError as error:  # the store's own reason; halves find the event
@@ -162,17 +161,27 @@ class Projector:
         """Applies the first events, and says how many; all of them where they do not change very many rows."""
         at = self.checkpoint
         parking = self._parking()
-        steps, planned = self._fold.plan(events, parking, at.segment, at.segments, careful=careful)
+        steps, planned = self._fold.plan(events, parking, at.segment, at.segments)
+        if careful:
+            steps = self._fold.possible(steps, parking)
         if planned < len(events):
             upto = await self._anchor(events[planned - 1].position)
-        rows = await self._views.load(self._shape, {key for _, _, _, key in steps}, at) if steps else {}
+        rows = await self._load(steps) if steps else {}
         await self._commit(self._fold.apply(steps, rows, parking, careful=careful), upto, parking)
         return planned
+
+    async def _load(self, steps: Sequence[Step]) -> Mapping[Key, Any]:
+        try:
+            return await self._views.load(self._shape, {key for _, _, _, key in steps}, self.checkpoint)
+        except Exception:
+            for _, _, _, key in steps:  # who knows what a store says of a key that no row could have
+                self._shape.check_key(key)
+            raise
 
     async def _refuse(self, events: Events, upto: Anchor, error: ValueError) -> None:
         """Parks an event whose rows the store cannot hold, for every row that it would change."""
         parking = self._parking()
-        steps, _ = self._fold.plan(events, parking, self.checkpoint.segment, self.checkpoint.segments, careful=True)
+        steps, _ = self._fold.plan(events, parking, self.checkpoint.segment, self.checkpoint.segments)
         self._fold.refuse(steps, parking, error)
         try:
             await self._commit({}, upto, parking)

@@ -121,10 +121,10 @@ class Repair:
     ) -> tuple[list[Step], int, Sequence[Letter]]:
         """What the first events ask for in the hold's own rows, how many events those are, and what cannot be read."""
         parking = Parking(others, utc_now())
-        steps, planned = self._fold.plan(events, parking, at.segment, at.segments, careful=True)
+        steps, planned = self._fold.plan(events, parking, at.segment, at.segments)
         if hold.key:
             steps = [step for step in steps if self._shape.key_text(step[3]) == hold.key]
-        return steps, planned, parking.letters
+        return self._fold.possible(steps, parking), planned, parking.letters
 
     async def _event(self, position: int) -> StoredEvent | RecordedEvent:
         read = self._log.read_records if self._fold.wants_records else self._log.read
