@@ -1,17 +1,23 @@
 """The tables of a PostgreSQL store are made by numbered migrations, and looked at before a store is used."""
 
 import asyncio
+import hashlib
 import re
 from importlib.resources import files
 
 import asyncpg
 import pytest
 
-from diptych import NotAStore
+from diptych import NotAStore, View
+from diptych.log import Anchor
+from diptych.read import Pause, State, Superseded, ViewShape
 from diptych.stores.postgres import PostgresStore, schema
 from diptych.stores.postgres.address import address_of
+from diptych.stores.postgres.projected import VIEW_FILES
+from diptych.stores.postgres.rows import RowTable
 from tests.faults.tools import new_append
 from tests.postgres import Server
+from tests.views import LOG
 
 COLUMNS = """
 SELECT table_name, column_name, ordinal_position, data_type, numeric_precision, is_nullable, column_default,
@@ -24,9 +30,19 @@ SELECT relname, reloptions FROM pg_class JOIN pg_namespace ON pg_namespace.oid =
 WHERE nspname = $1 ORDER BY 1
 """
 
+FUNCTIONS_OF = """
+SELECT replace(pg_get_functiondef(pg_proc.oid), nspname, '')
+FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace WHERE nspname = $1 ORDER BY 1
+"""
+
+FUNCTIONS = {5: "255d296434a01684"}
+"""The digests of functions.sql, each by the migration that came with it: whoever migrates gets the functions, too."""
+
 
 async def shape(connection: "asyncpg.Connection[asyncpg.Record]", name: str) -> list[list[tuple[object, ...]]]:
-    return [[tuple(row) for row in await connection.fetch(sql, name)] for sql in (COLUMNS, INDEXES, OPTIONS)]
+    return [
+        [tuple(row) for row in await connection.fetch(sql, name)] for sql in (COLUMNS, INDEXES, OPTIONS, FUNCTIONS_OF)
+    ]
 
 
 async def set_number(url: str, number: int) -> None:
@@ -44,6 +60,7 @@ async def test_all_migrations_give_the_schema(postgres_url: str) -> None:
     connection = await asyncpg.connect(migrated.dsn)
     await connection.execute(f"CREATE SCHEMA {written.schema}")
     await connection.execute(written.script("schema.sql"))
+    await connection.execute(written.script("functions.sql"))
     for suffix in ("", "_views"):
         expected = await shape(connection, written.schema + suffix)
         assert await shape(connection, migrated.schema + suffix) == expected
@@ -54,9 +71,43 @@ def test_migrations_are_numbered_without_a_gap() -> None:
     assert [migration.number for migration in schema.MIGRATIONS] == list(range(1, schema.NEWEST + 1))
 
 
+def test_a_function_that_was_changed_comes_with_a_migration() -> None:
+    digest = hashlib.sha256(files("diptych.stores.postgres").joinpath("functions.sql").read_bytes()).hexdigest()[:16]
+    newest = max(FUNCTIONS)
+    assert FUNCTIONS[newest] == digest, (
+        "functions.sql was changed, and stores that are there would keep the old functions: add a migration, which may "
+        f"do nothing else, and here its number with {digest!r}"
+    )
+    assert newest in [migration.number for migration in schema.MIGRATIONS]
+    assert len(set(FUNCTIONS.values())) == len(FUNCTIONS)
+
+
+@pytest.mark.parametrize("older", schema.MIGRATIONS[:-1], ids=str)
+async def test_an_older_store_comes_to_the_same_schema_and_keeps_its_events(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch, older: schema.Migration
+) -> None:
+    new, old = [PostgresStore(postgres.url(f"{name}_{older.number}")) for name in ("new", "old")]
+    await new.migrate()
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "NEWEST", older.number)
+        patch.setattr(schema, "MIGRATIONS", [one for one in schema.MIGRATIONS if one.number <= older.number])
+        await old.migrate()
+        async with old.log() as log:
+            await log.append(new_append("order-1"))
+    assert await old.migrate() == [f"{one.number:04} {one.name}" for one in schema.MIGRATIONS if one > older]
+    async with old.log(context="shop") as log:
+        await log.append(new_append("order-1"))
+        assert [event.stream for event in (await log.read(0)).events] == ["order-1", "order-1"]
+    connection = await asyncpg.connect(new.address.dsn)
+    for suffix in ("", "_views"):
+        expected = await shape(connection, new.address.schema + suffix)
+        assert await shape(connection, old.address.schema + suffix) == expected
+    await connection.close()
+
+
 def test_each_file_of_sql_names_no_schema_but_the_default_one() -> None:
     folder = files("diptych.stores.postgres")
-    names = ["schema.sql", "functions.sql", *[migration.file for migration in schema.MIGRATIONS]]
+    names = ["schema.sql", "functions.sql", *VIEW_FILES, *[migration.file for migration in schema.MIGRATIONS]]
     for name in names:
         text = re.sub(r"--.*|'[^']*'", "", folder.joinpath(name).read_text("utf-8"))
         for table in re.findall(r"(?:TABLE|INTO|FROM|JOIN) (\w+\.\w+)", text):
@@ -65,7 +116,7 @@ def test_each_file_of_sql_names_no_schema_but_the_default_one() -> None:
 
 async def test_a_store_is_migrated_once_and_then_stays_as_it_is(postgres: Server) -> None:
     store = PostgresStore(postgres.url("migrated_once"))
-    assert await store.migrate() == ["0001 log", "0002 views"]
+    assert await store.migrate() == [f"{migration.number:04} {migration.name}" for migration in schema.MIGRATIONS]
     async with store.log() as log:
         id = log.log_id
     assert await store.migrate() == []
@@ -73,9 +124,57 @@ async def test_a_store_is_migrated_once_and_then_stays_as_it_is(postgres: Server
         assert log.log_id == id
 
 
+class Item(View, key="id"):
+    id: int
+
+
+ITEM, NEXT_ITEM, OTHER = ViewShape(Item), ViewShape(Item, 2), ViewShape(Item, 3)
+
+BEFORE_SEGMENTS = f"""
+INSERT INTO diptych.generation (name, epoch, fingerprint, log_id, position, event_id, live, paused, failure)
+VALUES ('Item', 4, '{ITEM.fingerprint}', '{LOG}', 7, decode(repeat('07', 16), 'hex'), true, true, '{{}}'),
+    ('Item', 6, '{NEXT_ITEM.fingerprint}', '{LOG}', 3, decode(repeat('03', 16), 'hex'), false, true, NULL);
+INSERT INTO diptych.pause (name, since) VALUES ('Item', '2026-01-31T12:00:00+00:00'), ('Never', '2026-02-01');
+"""
+
+
+async def test_views_that_were_filled_before_there_were_segments_stay_filled(postgres: Server) -> None:
+    store = PostgresStore(postgres.url("unsegmented"))
+    tables = [RowTable(shape, number, "unsegmented_views") for shape, number in ((ITEM, 4), (NEXT_ITEM, 6))]
+    connection = await asyncpg.connect(store.address.dsn)
+    await connection.execute("CREATE SCHEMA unsegmented")
+    for migration in schema.MIGRATIONS[:2]:
+        await connection.execute(store.address.script(migration.file))
+    await connection.execute("INSERT INTO unsegmented.migration (number, name) VALUES (1, 'log'), (2, 'views')")
+    await connection.execute(store.address.placed(BEFORE_SEGMENTS))
+    for table in tables:
+        await connection.execute(table.create())
+        await connection.execute(f"INSERT INTO {table.table} VALUES (1), (2)")
+    await connection.execute(f"CREATE VIEW unsegmented_views.item AS SELECT * FROM {tables[0].table}")
+    await connection.close()
+
+    assert await store.migrate() == ["0003 segments"]
+
+    async with store.views() as views:
+        live, filling = await views.generations(ITEM)
+        assert (live.number, live.fingerprint, live.state, live.position) == (4, ITEM.fingerprint, State.LIVE, 7)
+        assert live.pause == Pause("2026-01-31T12:00:00+00:00", "an operator has paused it")
+        assert (filling.number, filling.state, filling.position) == (6, State.FILLING, 3)
+        assert await views.prepare(ITEM, LOG) == live
+        assert await views.prepare(NEXT_ITEM, LOG) == filling
+        assert set(await views.load(ITEM, [1, 2, 3], live.checkpoints[0])) == {1, 2}
+        with pytest.raises(Superseded):
+            await views.commit(ITEM, {}, live.checkpoints[0], Anchor(8, bytes(16)))
+        await views.resume(ITEM)
+        await views.commit(ITEM, {3: Item(id=3)}, live.checkpoints[0], Anchor(8, bytes(16)))
+        async with views.snapshot() as snapshot:
+            assert len(await snapshot.sql("SELECT * FROM item", {})) == 3
+        assert (await views.begin(OTHER, LOG)).number == 7
+
+
 async def test_of_many_who_migrate_at_once_one_does_it(postgres: Server) -> None:
     answers = await asyncio.gather(*[PostgresStore(postgres.url("raced")).migrate() for _ in range(6)])
-    assert sorted(map(len, answers)) == [0, 0, 0, 0, 0, schema.NEWEST]
+    assert sorted(map(len, answers)) == [0, 0, 0, 0, 0, len(schema.MIGRATIONS)]
 
 
 async def test_a_schema_that_is_not_there_names_the_command_that_makes_it(postgres: Server) -> None:

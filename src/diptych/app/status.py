@@ -1,12 +1,9 @@
 """What became of a command, as one answer: from the journal while it is in flight, from the ledger once it counts."""
 
-from collections.abc import Sequence
-
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from diptych.log import Outcome, Token
-from diptych.read import Standing
 from diptych.write import CommandState, Rejection
 
 
@@ -21,7 +18,8 @@ class CommandStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How far a command has come.
 
     An accepted one has the rest: `published` is in the log, where every follower sees it; `projected` is in every view;
-    `views` tells which have it. A refused one has its `rejection`, for as long as this process remembers it.
+    `views` tells which have it, and one that has parked an event of it has not. A refused one has its `rejection`, for
+    as long as this process remembers it.
     """
 
     command_id: str
@@ -34,9 +32,8 @@ class CommandStatus(msgspec.Struct, frozen=True, kw_only=True):
     rejection: Refusal | UnsetType = UNSET
 
 
-def accepted(outcome: Outcome, log_id: str, standings: Sequence[Standing]) -> CommandStatus:
-    """The status of a command with this outcome, in the log of this id."""
-    views = {standing.view: standing.position >= outcome.position for standing in standings}
+def accepted(outcome: Outcome, log_id: str, views: dict[str, bool]) -> CommandStatus:
+    """The status of a command with this outcome, in the log of this id; `views` tells which have it."""
     return CommandStatus(
         command_id=outcome.command_id,
         state=CommandState.PROJECTED if all(views.values()) else CommandState.PUBLISHED,

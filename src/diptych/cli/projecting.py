@@ -22,7 +22,7 @@ async def project(work: Work, told: int) -> None:
     jobs = context_at(work.target).jobs(work.projections)
     if work.rebuilds:
         jobs = [job._replace(number=work.rebuilds[job.view]) for job in jobs if job.view in work.rebuilds]
-    async with projectors_beside(store_at(work.store), jobs):
+    async with projectors_beside(store_at(work.store), jobs, work.lease):
         await stay(told)
 
 

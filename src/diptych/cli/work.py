@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 
 import msgspec
 
-from diptych.read import ProjectionSettings
+from diptych.read import LEASE, ProjectionSettings
 from diptych.worker import Supervisor
 
 
@@ -17,6 +18,7 @@ class Work(msgspec.Struct, frozen=True):
     log_level: str
     projections: Mapping[str, ProjectionSettings]
     rebuilds: Mapping[str, int] = {}
+    lease: timedelta = LEASE
 
 
 def projecting(what: str, work: Work) -> Supervisor:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from diptych.config.forms import Choice, Duration, Form, Size, Text, Url, Whole
-from diptych.read import ProjectionSettings
+from diptych.config.forms import Choice, Duration, Flag, Form, Size, Text, Url, Whole
+from diptych.read import LEASE, ProjectionSettings
 
 if TYPE_CHECKING:
     from diptych.http.settings import GatewaySettings, ServerSettings
@@ -87,6 +87,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         str,
         _at("server.role", Choice(("all", "command", "query", "projector")), "the sides that the process runs"),
     ] = "all"
+    migrate: Annotated[bool, _at("server.migrate", Flag(), "whether the store is migrated first, if it has to be")] = (
+        False
+    )
     log_level: Annotated[
         str,
         _at("server.log_level", Choice(("debug", "info", "warning", "error")), "the least that is logged"),
@@ -128,6 +131,10 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     query_timeout: Annotated[
         timedelta, _at("cqrs.query_side.consistency.query_timeout", SOME_TIME, "the time to read a query's views")
     ] = timedelta(seconds=10)
+    lease: Annotated[
+        timedelta,
+        _at("cqrs.query_side.lease", SECONDS, "how long a worker of projections is silent before others take its work"),
+    ] = LEASE
     max_lag: Annotated[
         timedelta, _at("cqrs.monitoring.max_lag", SOME_TIME, "the lag of a view from which `/readyz` says no")
     ] = timedelta(seconds=60)
@@ -173,6 +180,16 @@ SETTINGS: dict[str, Setting] = {
 PROJECTION: dict[str, Setting] = {
     "batch": _at(
         f"cqrs.query_side.projections.{ANY}.batch", Whole(1, 100_000), "the most events applied in one transaction"
-    )
+    ),
+    "segments": _at(
+        f"cqrs.query_side.projections.{ANY}.segments",
+        Whole(1, 256),
+        "the shares that workers divide a projection into when it is begun",
+    ),
+    "max_parked": _at(
+        f"cqrs.query_side.projections.{ANY}.max_parked",
+        Whole(0, 1_000_000),
+        "the most keys that dead letters hold back in a segment before the projection pauses itself",
+    ),
 }
 """The settings of one projection, by the fields of ProjectionSettings."""

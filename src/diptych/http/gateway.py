@@ -7,10 +7,11 @@ whose lifespan then holds the gateway's.
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from time import perf_counter
 
 from diptych.app import App, BoundedContext
-from diptych.app.context import UNTUNED
+from diptych.app.context import UNSET
 from diptych.errors import DiptychError
 from diptych.http.exchange import Message, Receive, Request, Response, Scope, Send, respond
 from diptych.http.logs import Access, access, log_access
@@ -29,7 +30,7 @@ from diptych.http.refusals import (
 from diptych.http.role import Role
 from diptych.http.routes import Route, Routes
 from diptych.http.settings import GatewaySettings
-from diptych.read import ProjectionSettings
+from diptych.read import LEASE, ProjectionSettings
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +46,8 @@ CLIENT_GONE = 499
 class Gateway:
     """A context on a store, over HTTP.
 
-    `projectors` says whether its projections run beside it, in a thread; `projections` tunes them, as it does in
-    `BoundedContext.open`.
+    `projectors` says whether its projections run beside it, in a thread; `projections` tunes them, and `lease` is
+    theirs, as in `BoundedContext.open`.
 
     `role` leaves out what another server does. `obstacle` is asked whether anything beside the gateway is in the way of
     its readiness.
@@ -61,7 +62,8 @@ class Gateway:
         *,
         settings: GatewaySettings = DEFAULTS,
         projectors: bool = True,
-        projections: Mapping[str, ProjectionSettings] = UNTUNED,
+        projections: Mapping[str, ProjectionSettings] = UNSET,
+        lease: timedelta = LEASE,
         role: Role = Role.ALL,
         obstacle: Obstacle = lambda: None,
     ) -> None:
@@ -70,6 +72,7 @@ class Gateway:
         self._settings = settings
         self._projectors = projectors
         self._projections = projections
+        self._lease = lease
         self._metrics = Metrics()
         self._routes = Routes(context, settings, self._metrics, role)
         self._pages = pages_of(self, describe(context, role), settings, self._metrics)
@@ -82,7 +85,11 @@ class Gateway:
     async def lifespan(self, host: object = None) -> AsyncGenerator[None]:
         """Holds the context open: `Starlette(lifespan=gateway.lifespan)`, or inside the host's own lifespan."""
         async with self._context.open(
-            self._store_url, projectors=self._projectors, projections=self._projections, observer=self._metrics
+            self._store_url,
+            projectors=self._projectors,
+            projections=self._projections,
+            lease=self._lease,
+            observer=self._metrics,
         ) as app:
             self.app = app
             try:

@@ -26,8 +26,11 @@ async def readiness(app: App | None, max_lag: timedelta, obstacle: str | None = 
 
 
 def _reason(standing: Standing, max_lag: timedelta) -> str | None:
+    generation = standing.generation
     if standing.failure is not None:
         return f"view {standing.view} stands still at position {standing.position}"
+    if generation is not None and not generation.live:
+        return f"view {standing.view} is being filled, and is at position {standing.position}"
     if standing.lag.time > max_lag:
         late = standing.lag.time.total_seconds()
         why = f"; it is paused since {standing.pause.since}" if standing.pause else ""
@@ -41,12 +44,15 @@ def _said(reasons: Sequence[str], standings: Sequence[Standing]) -> dict[str, An
         "reasons": reasons,
         "views": {
             standing.view: {
+                "generation": standing.number,
                 "position": standing.position,
                 "lag_events": standing.lag.events,
                 "lag_seconds": round(standing.lag.time.total_seconds(), 3),
                 "standing_still": standing.failure is not None,
                 "paused": standing.pause is not None,
                 "parked": standing.parked,
+                "dead_letters": standing.letters,
+                "segments_without_owner": standing.free,
             }
             for standing in standings
         },

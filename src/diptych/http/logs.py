@@ -7,6 +7,7 @@ exception shows its type and its frames, not its words, which may quote a payloa
 import logging
 import sys
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TextIO
 
@@ -55,6 +56,8 @@ class JsonLines(logging.Formatter):
         if isinstance(facts, Access):
             line["message"] = "request"
             line |= {name: value for name, value in facts._asdict().items() if value is not None}
+        elif isinstance(facts, Mapping):
+            line |= facts
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = _without_words(record.exc_info[1])
         return _encode(line).decode()

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.openmetrics import exposition
 
 from diptych.http.figures import Distribution, Distributions
+from diptych.http.view_figures import ViewFigures
 from diptych.read import Standing
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -59,18 +60,7 @@ class Metrics:
         self._queries_seconds = Distributions(
             "query_response_time_seconds", "From a whole request to its answer.", ["query"], SECONDS, registry
         )
-        self._lag_events = Gauge(
-            "projection_lag_events", "Events that a view trails the log by.", ["view"], registry=registry
-        )
-        self._lag_seconds = Gauge(
-            "projection_lag_seconds", "Age of the oldest event that a view lacks.", ["view"], registry=registry
-        )
-        self._standing_still = Gauge(
-            "projection_standing_still", "1 for a view whose projection cannot go on.", ["view"], registry=registry
-        )
-        self._paused = Gauge(
-            "projection_paused", "1 for a view whose projection is paused.", ["view"], registry=registry
-        )
+        self._views = ViewFigures(registry)
         self.requests = Gauge("http_requests_in_flight", "Requests at work at this moment.", registry=registry)
         self._codes: set[str] = set()
         self._all = self._refused = 0
@@ -103,11 +93,7 @@ class Metrics:
 
     def stand(self, standings: Iterable[Standing]) -> None:
         """Takes down how the views stand."""
-        for standing in standings:
-            self._lag_events.labels(standing.view).set(standing.lag.events)
-            self._lag_seconds.labels(standing.view).set(standing.lag.time.total_seconds())
-            self._standing_still.labels(standing.view).set(0 if standing.failure is None else 1)
-            self._paused.labels(standing.view).set(0 if standing.pause is None else 1)
+        self._views.stand(standings)
 
     def exposition(self) -> tuple[str, bytes]:
         """The content type, and everything in OpenMetrics."""

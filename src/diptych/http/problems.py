@@ -100,7 +100,8 @@ def _facts(error: DiptychError) -> dict[str, object]:
         case PreconditionFailed():
             return {"expected": error.expected, "found": error.found}
         case NotCaughtUp():
-            return {"view": error.view, "position": error.position, "wanted": error.wanted}
+            held = {} if error.held is None else {"held": error.held}
+            return {"view": error.view, "position": error.position, "wanted": error.wanted, **held}
         case CommandIdReused() | OutcomeUnknown():
             return {"command_id": error.command_id}
         case _:

@@ -110,6 +110,8 @@ def _circumstances(answer: Answer[Any], body: bytes) -> Headers:
     ]
     if answer.stale:
         headers.append(STALE)
+    if answer.parked:
+        headers.append((b"diptych-parked", b"%d" % answer.parked))
     return headers
 
 

@@ -10,14 +10,16 @@ from diptych.read.division import Division
 from diptych.read.filters import Filter, between, ge, gt, le, lt, one_of, prefix
 from diptych.read.fold import Fold, FoldRules
 from diptych.read.leases import LEASE
-from diptych.read.letters import NOTHING_WITHHELD, Cause, Hold, Letter, Skip, Withheld
+from diptych.read.letters import NOTHING_WITHHELD, Cause, Held, Hold, Letter, Skip, Withheld
+from diptych.read.parking import Parking
 from diptych.read.projection import Projection
 from diptych.read.projector import UNTUNED, ProjectionSettings, Projector
-from diptych.read.queries import ASK_TIMEOUT, Answer, Lag, QueryHandler, QuerySide, Standing
+from diptych.read.queries import ASK_TIMEOUT, Answer, QueryHandler, QuerySide
 from diptych.read.rebuild import Rebuild, Stopped
 from diptych.read.repair import Repair, Retried
 from diptych.read.shape import Key, ViewShape
 from diptych.read.share import segment_of
+from diptych.read.standing import Lag, Standing
 from diptych.read.store import Order, Selector, Snapshot, ViewStore
 from diptych.read.views import Page, Rows, Selection, Views
 from diptych.read.worker import Job, ProjectionWorker
@@ -40,6 +42,7 @@ __all__ = [
     "Fold",
     "FoldRules",
     "Generation",
+    "Held",
     "Hold",
     "Job",
     "Key",
@@ -49,6 +52,7 @@ __all__ = [
     "NeverFilled",
     "Order",
     "Page",
+    "Parking",
     "Pause",
     "Projection",
     "ProjectionSettings",

@@ -94,6 +94,11 @@ class Generation(NamedTuple):
         return sum([checkpoint.parked for checkpoint in self.checkpoints])
 
     @property
+    def free(self) -> int:
+        """How many segments have no owner."""
+        return sum(1 for checkpoint in self.checkpoints if checkpoint.owner is None)
+
+    @property
     def failure(self) -> Failure | None:
         """The failure of a segment: of one that is astray, if there is one, else of the one that is farthest behind."""
         failed = [checkpoint for checkpoint in self.checkpoints if checkpoint.failure is not None]
@@ -120,7 +125,7 @@ class Generation(NamedTuple):
         """What may hold it back when nothing hinders it, in words."""
         if (failed := self.failure) is not None:
             return f"it cannot go on at event {failed.position} since {failed.since}: {failed.reason}"
-        if any(checkpoint.owner is None for checkpoint in self.checkpoints):
+        if self.free:
             return "no worker projects it"
         if self.state is State.FILLING:
             return f"it is being filled, and is at event {self.position}"

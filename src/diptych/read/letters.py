@@ -28,6 +28,11 @@ class Cause(msgspec.Struct, frozen=True):
     first: str
     last: str
 
+    @property
+    def kind(self) -> str:
+        """The error's type, without its words, which may quote an event."""
+        return self.error.partition(":")[0]
+
 
 class Letter(NamedTuple):
     """An event that is parked for a hold. `cause` is None where it only waits behind another of the same hold."""
@@ -37,6 +42,14 @@ class Letter(NamedTuple):
     type: str
     parked_at: str
     cause: Cause | None = None
+
+
+class Held(NamedTuple):
+    """All that is parked for a hold: how many events, and the letter of the first, which is to be mended."""
+
+    hold: Hold
+    letters: int
+    first: Letter
 
 
 class Skip(NamedTuple):

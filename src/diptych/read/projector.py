@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from diptych.log import PAGE_EVENTS, Anchor, EventLog, Page, RecordedEvent, RecordPage, StoredEvent
+from diptych.read import tidings
 from diptych.read.checkpoint import Checkpoint, Failure, Pause, Superseded
 from diptych.read.fold import Fold, Step
 from diptych.read.letters import NOTHING_WITHHELD
@@ -193,6 +194,9 @@ class Projector:
             await self._check_bound(parking)
         self.checkpoint = await self._views.commit(self._shape, changes, self.checkpoint, upto, parking.letters)
         self._withheld = parking.withheld
+        for letter in parking.letters:
+            if letter.cause is not None:
+                tidings.parked(self._shape.name, self.checkpoint, letter)
 
     async def _check_bound(self, parking: Parking) -> None:
         """Pauses the projection rather than hold back more keys than it may."""
@@ -202,7 +206,7 @@ class Projector:
         first = parking.letters[0]
         because = "" if first.cause is None else f": {first.cause.error}"
         reason = f"more than {most} keys would be held back by dead letters, next by event {first.position}{because}"
-        log.error("projection %s pauses itself: %s", self._shape.name, reason)
+        tidings.paused(self._shape.name, self.checkpoint, first.position, most)
         await self._views.pause(self._shape, Pause(utc_now(), reason))
         raise Superseded(reason)
 

@@ -14,8 +14,9 @@ from diptych.errors import Malformed, NotCaughtUp, NotFound, TimedOut
 from diptych.log import EventLog, Head, Token, from_microseconds
 from diptych.messages import Query, Shape, View
 from diptych.messages.words import did_you_mean
-from diptych.read.checkpoint import Generation, NeverFilled, Pause
+from diptych.read.checkpoint import Generation, NeverFilled
 from diptych.read.shape import ViewShape
+from diptych.read.standing import NO_LAG, Lag, Standing
 from diptych.read.store import Snapshot, ViewStore
 from diptych.read.views import Behind, Views
 
@@ -30,16 +31,6 @@ ASK_TIMEOUT = timedelta(seconds=5)
 """How long a query may wait for its views, and how long it may take to read them, unless asked for otherwise."""
 
 
-class Lag(NamedTuple):
-    """By how much an answer trails the log: events, and the age of the oldest of them."""
-
-    events: int
-    time: timedelta
-
-
-NO_LAG = Lag(0, timedelta(0))
-
-
 class Answer(NamedTuple, Generic[R]):
     """A query's result with its circumstances. `position` is the log position that the answer holds everything up to.
 
@@ -52,29 +43,6 @@ class Answer(NamedTuple, Generic[R]):
     lag: Lag
     stale: bool
     parked: int = 0
-
-
-class Standing(NamedTuple):
-    """How a view stands: the position that it has reached, its lag, and why it stands still, if it does.
-
-    `generation` is None for a view that was never filled, or that other code fills.
-    """
-
-    view: str
-    position: int
-    lag: Lag
-    failure: str | None
-    generation: Generation | None = None
-
-    @property
-    def pause(self) -> Pause | None:
-        """Since when it is paused, and why."""
-        return None if self.generation is None else self.generation.pause
-
-    @property
-    def parked(self) -> int:
-        """How many keys dead letters hold back."""
-        return 0 if self.generation is None else self.generation.parked
 
 
 class QueryHandler(NamedTuple):
@@ -168,6 +136,11 @@ class QuerySide:
         async with self._store.snapshot() as snapshot:
             return [await self._standing(shape, snapshot, head) for shape in self._shapes.values()]
 
+    async def having(self, after: int, upto: int) -> dict[str, bool]:
+        """Which views answer with all events after a position and up to another: applied, none of them parked."""
+        async with self._store.snapshot() as snapshot:
+            return {shape.name: await _has(snapshot, shape, after, upto) for shape in self._shapes.values()}
+
     async def _standing(self, shape: ViewShape[Any], snapshot: Snapshot, head: Head) -> Standing:
         try:
             generation = await snapshot.generation(shape)
@@ -177,7 +150,8 @@ class QuerySide:
             return Standing(shape.name, 0, await self._lag(0, head), "no projector has run on it yet")
         position = generation.position
         failure = None if generation.failure is None else generation.failure.reason
-        return Standing(shape.name, position, await self._lag(position, head), failure, generation)
+        letters = await snapshot.dead_letters(shape) if generation.parked else 0
+        return Standing(shape.name, position, await self._lag(position, head), failure, generation, letters)
 
     def _handler(self, query: Query[Any]) -> QueryHandler:
         handler = self._handlers.get(type(query))
@@ -242,7 +216,7 @@ class QuerySide:
                 f"a dead letter, event {letter.position}, holds back its {letter.hold}; "
                 f"look at it: diptych projection letters {name}"
             )
-            raise NotCaughtUp(name, letter.position - 1, wanted, reason)
+            raise NotCaughtUp(name, letter.position - 1, wanted, reason, str(letter.hold))
         if (hindrance := generation.hindrance) is not None:
             raise NotCaughtUp(name, generation.position, wanted, hindrance)
         if left <= 0:
@@ -265,6 +239,16 @@ class QuerySide:
         oldest = await self._log.recorded_at(position + 1)
         age = datetime.now(UTC) - from_microseconds(oldest) if oldest is not None else timedelta(0)
         return Lag(head.position - position, max(age, timedelta(0)))
+
+
+async def _has(snapshot: Snapshot, shape: ViewShape[Any], after: int, upto: int) -> bool:
+    try:
+        generation = await snapshot.generation(shape)
+    except (NotCaughtUp, NeverFilled):
+        return False
+    if not generation.live or generation.position < upto or generation.astray:
+        return False
+    return not generation.parked or not await snapshot.dead_letters(shape, after, upto)
 
 
 def _clock() -> float:

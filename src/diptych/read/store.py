@@ -9,7 +9,7 @@ from diptych.log import Anchor
 from diptych.messages import View
 from diptych.read.checkpoint import Checkpoint, Failure, Generation, Pause
 from diptych.read.filters import Filter
-from diptych.read.letters import Hold, Letter, Skip, Withheld
+from diptych.read.letters import Held, Hold, Letter, Skip, Withheld
 from diptych.read.shape import Key, ViewShape
 from diptych.read.workers import Worker
 
@@ -51,6 +51,10 @@ class Snapshot(Protocol):
 
         A letter that holds back a stream may concern every key.
         """
+        ...
+
+    async def dead_letters(self, shape: ViewShape[Any], after: int = 0, upto: int | None = None) -> int:
+        """How many letters there are of events after a position, and up to another or to the end."""
         ...
 
     async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:
@@ -139,6 +143,10 @@ class ViewStore(Protocol):
         """Makes the worker known, or has its beat grow, and gives all workers, itself included, with their beats."""
         ...
 
+    async def workers(self) -> Sequence[Worker]:
+        """All workers that are known, for those who only look."""
+        ...
+
     async def expel(self, worker: str, beat: int) -> bool:
         """Forgets a worker if it has not beaten since, and frees its segments, each with the next epoch."""
         ...
@@ -190,6 +198,10 @@ class ViewStore(Protocol):
         self, shape: ViewShape[Any], generation: int, hold: Hold | None = None, after: int = 0, limit: int = 1000
     ) -> Sequence[tuple[int, Letter]]:
         """Letters of a hold, or of all, in order of their positions, each with its segment; those after a position."""
+        ...
+
+    async def held_back(self, shape: ViewShape[Any], generation: int, limit: int = 1000) -> Sequence[Held]:
+        """What is held back, those first whose first letters are the oldest. An event counts once for a hold."""
         ...
 
     async def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold, in one transaction

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from diptych.errors import DiptychError
 from diptych.log import EventLog
+from diptych.read import tidings
 from diptych.read.checkpoint import Checkpoint, Generation, State, Superseded, numbered
 from diptych.read.fold import Fold
 from diptych.read.leases import LEASE, Place, Watch, assigned
@@ -181,16 +182,27 @@ class ProjectionWorker:
                 and (number != generation.number or segment not in mine or generation.pause is not None)
             ]
         )
+        await self._notice_losses(job, generation)
         for checkpoint in generation.checkpoints:
             with suppress(Superseded):
                 if checkpoint.segment not in mine:
                     if checkpoint.owner == self._me.id:
                         await self._views.release(job.fold.shape, checkpoint)
+                        tidings.given_up(job.view, checkpoint)
                 elif checkpoint.owner is None:
                     taken = await self._views.take(job.fold.shape, checkpoint, self._me.id)
+                    tidings.taken(job.view, taken)
                     await self._start(job, generation, taken)
                 elif checkpoint.owner == self._me.id:
                     await self._start(job, generation, checkpoint)
+
+    async def _notice_losses(self, job: Job, generation: Generation) -> None:
+        """Stops what runs here on segments that others have by now."""
+        for at in generation.checkpoints:
+            place = (job.fingerprint, at.generation, at.segment)
+            if place in self._running and at.owner != self._me.id:
+                tidings.lost(job.view, at)
+                await self._stop([place])
 
     async def _start(self, job: Job, generation: Generation, at: Checkpoint) -> None:
         """Runs a projector on a segment, unless one is at work there under the same epoch, or the view is paused."""

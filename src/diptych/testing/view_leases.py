@@ -32,6 +32,11 @@ class ViewLeasesContract(ViewsContract):
         await views.leave("bob")
         assert [worker.id for worker in await views.beat(ANN)] == ["ann"]
 
+    async def test_whoever_only_looks_sees_the_workers_and_is_none(self, views: ViewStore) -> None:
+        assert await views.workers() == []
+        known = await views.beat(ANN)
+        assert await views.workers() == await views.workers() == known
+
     async def test_what_a_worker_can_run_is_what_it_said_last(self, views: ViewStore) -> None:
         await views.beat(ANN)
         (worker,) = await views.beat(ANN._replace(fingerprints=frozenset({"a", "b"})))

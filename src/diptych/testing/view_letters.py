@@ -11,7 +11,7 @@ from decimal import Decimal
 import pytest
 
 from diptych.messages import View
-from diptych.read import NOTHING_WITHHELD, Cause, Checkpoint, Hold, Letter, Skip, Superseded, ViewShape, ViewStore
+from diptych.read import NOTHING_WITHHELD, Cause, Checkpoint, Held, Hold, Letter, Skip, Superseded, ViewShape, ViewStore
 from diptych.stores import Store
 from diptych.testing.view_words import (
     LOG,
@@ -171,6 +171,31 @@ class ViewLettersContract(ViewsContract):
             await park(views, await now(views, first), letter(B, 2, CAUSE))
             assert await snapshot.held(WORD, None, 100) == letter(A, 1, CAUSE)
         assert await holder(views, None) == letter(B, 2, CAUSE)
+
+    async def test_dead_letters_are_counted_between_positions(self, views: ViewStore) -> None:
+        await park(views, only(await live(views, WORD)), letter(A, 2, CAUSE), letter(A, 4), letter(B, 4, CAUSE))
+        async with views.snapshot() as snapshot:
+            await snapshot.generation(WORD)
+            assert await snapshot.dead_letters(WORD) == 3
+            assert [await snapshot.dead_letters(WORD, *span) for span in ((2,), (2, 3), (0, 2), (4,))] == [2, 0, 1, 0]
+
+    # What an operator sees
+
+    async def test_what_is_held_back_is_told_by_hold_the_oldest_first(self, views: ViewStore) -> None:
+        first, second, third = letter(B, 2, CAUSE), letter(STREAM, 3, CAUSE), letter(A, 4, CAUSE)
+        waiting = [letter(A, 5), letter(B, 5), letter(A, 6)]
+        checkpoint = await park(views, only(await live(views, WORD)), first, second, third, *waiting)
+        held = [Held(B, 2, first), Held(STREAM, 1, second), Held(A, 3, third)]
+        assert await views.held_back(WORD, checkpoint.generation) == held
+        assert await views.held_back(WORD, checkpoint.generation, limit=2) == held[:2]
+        assert await views.held_back(WORD, checkpoint.generation + 1) == []
+
+    async def test_a_stream_that_is_held_back_in_several_segments_is_told_once(self, views: ViewStore) -> None:
+        generation = await live(views, WORD, segments=2)
+        letters = [letter(STREAM, 1, CAUSE), letter(STREAM, 2)]
+        for checkpoint in generation.checkpoints:
+            await park(views, checkpoint, *letters)
+        assert await views.held_back(WORD, generation.number) == [Held(STREAM, 2, letters[0])]
 
     # Settling
 

@@ -4,22 +4,25 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 
-from diptych.read import Job, ProjectionWorker
+from diptych.read import LEASE, Job, ProjectionWorker
 from diptych.stores import Store
 from diptych.worker.identity import gone, new_identity
 
 
 @asynccontextmanager
-async def projectors_beside(store: Store, jobs: Sequence[Job]) -> AsyncGenerator[None]:
+async def projectors_beside(store: Store, jobs: Sequence[Job], lease: timedelta = LEASE) -> AsyncGenerator[None]:
     """Runs a worker for the jobs while the context is open. It opens when every view is ready to be filled.
+
+    `lease` is how long another worker may be silent before this one takes its segments.
 
     Raises what the store raises when it is opened.
     """
     if not jobs:
         yield
         return
-    thread = _ProjectorThread(store, jobs)
+    thread = _ProjectorThread(store, jobs, lease)
     loop = asyncio.get_running_loop()
     beginning = loop.run_in_executor(None, thread.begin)
     try:
@@ -32,9 +35,10 @@ async def projectors_beside(store: Store, jobs: Sequence[Job]) -> AsyncGenerator
 
 
 class _ProjectorThread:
-    def __init__(self, store: Store, jobs: Sequence[Job]) -> None:
+    def __init__(self, store: Store, jobs: Sequence[Job], lease: timedelta) -> None:
         self._store = store
         self._jobs = jobs
+        self._lease = lease
         self._started = threading.Event()
         self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -70,7 +74,7 @@ class _ProjectorThread:
         async with AsyncExitStack() as stack:
             log = await stack.enter_async_context(self._store.log())
             views = await stack.enter_async_context(self._store.views())
-            worker = ProjectionWorker(new_identity(), self._jobs, log, views, gone=gone)
+            worker = ProjectionWorker(new_identity(), self._jobs, log, views, self._lease, gone)
             async with worker.at_work():
                 self._started.set()
                 await self._stop.wait()

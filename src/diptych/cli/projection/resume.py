@@ -11,15 +11,16 @@ from diptych.cli.places import existing_store
 from diptych.cli.projection.names import fold_named
 from diptych.cli.target import context_at
 from diptych.cli.words import DONE
-from diptych.read import ViewShape
+from diptych.read import Pause, ViewShape
 from diptych.stores import Store
 
 
 class Resumed(msgspec.Struct, frozen=True):
-    """Since when a view was paused; null if it was not."""
+    """Since when a view was paused, and why; both null if it was not."""
 
     view: str
     paused_since: str | None
+    because: str | None
 
 
 def resume(name: str, /, *, target: Target = None, store: StoreUrl = None, json: Json = False) -> int:
@@ -35,12 +36,13 @@ def resume(name: str, /, *, target: Target = None, store: StoreUrl = None, json:
         The view.
     """
     shape = fold_named(context_at(target), name).shape
-    resumed = Resumed(name, asyncio.run(resume_in(existing_store(store), shape)))
+    before = asyncio.run(resume_in(existing_store(store), shape))
+    resumed = Resumed(name, before.since if before else None, before.reason if before else None)
     sys.stdout.write((msgspec.json.encode(resumed).decode() if json else in_words(resumed)) + "\n")
     return DONE
 
 
-async def resume_in(store: Store, shape: ViewShape[Any]) -> str | None:
+async def resume_in(store: Store, shape: ViewShape[Any]) -> Pause | None:
     async with store.log(), store.views() as views:  # the log, to see that it is one
         return await views.resume(shape)
 
@@ -48,4 +50,4 @@ async def resume_in(store: Store, shape: ViewShape[Any]) -> str | None:
 def in_words(resumed: Resumed) -> str:
     if resumed.paused_since is None:
         return f"{resumed.view} is not paused."
-    return f"{resumed.view} goes on; it was paused since {resumed.paused_since}."
+    return f"{resumed.view} goes on; it was paused since {resumed.paused_since}: {resumed.because}."

@@ -26,6 +26,7 @@ PROBLEM: Object = {
         "view": {"type": "string", "description": "The view that is behind."},
         "position": {"type": "integer", "description": "The position that the view has reached."},
         "wanted": {"type": "integer", "description": "The token's position."},
+        "held": {"type": "string", "description": 'What a dead letter holds back there, such as `key "7"`.'},
     },
 }
 
@@ -88,6 +89,10 @@ RESPONSE_HEADERS: dict[str, Object] = {
     "Diptych-Position": {"description": "The log position that the answer has.", "schema": {"type": "integer"}},
     "Diptych-Lag": {"description": "Seconds that the answer trails the log by.", "schema": {"type": "number"}},
     "Diptych-Stale": {"description": "There if the answer lacks the token.", "schema": {"enum": ["true"]}},
+    "Diptych-Parked": {
+        "description": "There if dead letters hold back rows of the views that were read: how many keys.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
     "Preference-Applied": {"description": "What of `Prefer` was taken up.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}},
     "Allow": {"description": "The methods that this address takes.", "schema": {"type": "string"}},

@@ -42,7 +42,7 @@ AFTER = header("Diptych-After", "A token: the answer is never older than it.", T
 PREFER = header("Prefer", "`wait=2`: seconds to wait for the token; `handling=lenient`: an older answer will do then.")
 IF_NONE_MATCH = header("If-None-Match", "The ETag of an answer that the client has.")
 
-ANSWERED = ("ETag", "Diptych-Position", "Diptych-Lag", "Diptych-Stale", "Preference-Applied")
+ANSWERED = ("ETag", "Diptych-Position", "Diptych-Lag", "Diptych-Stale", "Diptych-Parked", "Preference-Applied")
 
 
 def describe(context: BoundedContext, role: Role = Role.ALL) -> Callable[[str], bytes]:

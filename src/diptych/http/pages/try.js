@@ -210,7 +210,7 @@ async function exchange(path, options, answer) {
 }
 
 function shown(response, text, milliseconds) {
-  const told = ["diptych-token", "diptych-position", "diptych-lag", "diptych-stale", "preference-applied", "etag", "location", "allow",
+  const told = ["diptych-token", "diptych-position", "diptych-lag", "diptych-stale", "diptych-parked", "preference-applied", "etag", "location", "allow",
     "retry-after", "content-type"].filter((name) => response.headers.has(name));
   const lines = told.flatMap((name) => [make("dt", {}, name), make("dd", {}, response.headers.get(name))]);
   return [

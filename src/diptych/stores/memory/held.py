@@ -9,6 +9,7 @@ from diptych.log import BEGINNING, Anchor, Bell
 from diptych.read import (
     Checkpoint,
     Generation,
+    Held,
     Hold,
     Key,
     Letter,
@@ -40,6 +41,14 @@ class HeldGeneration(NamedTuple):
     def parked(self, segment: int) -> int:
         """How much is held back in a segment."""
         return len(self.holds(segment))
+
+    def held_back(self) -> Sequence[Held]:
+        """What is held back in all segments, the oldest first."""
+        found: dict[Hold, dict[int, Letter]] = {}
+        for _, letter in self.letters:
+            found.setdefault(letter.hold, {})[letter.position] = letter
+        held = [Held(hold, len(letters), letters[min(letters)]) for hold, letters in found.items()]
+        return sorted(held, key=lambda one: (one.first.position, one.hold))
 
     def park(self, segment: int, letters: Iterable[Letter]) -> "HeldGeneration":
         """With more letters."""

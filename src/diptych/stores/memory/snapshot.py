@@ -34,6 +34,10 @@ class MemorySnapshot:
         ]
         return min(found, key=lambda letter: letter.position, default=None)
 
+    async def dead_letters(self, shape: ViewShape[Any], after: int = 0, upto: int | None = None) -> int:
+        positions = [letter.position for _, letter in self._held(shape).letters]
+        return sum(1 for position in positions if position > after and (upto is None or position <= upto))
+
     def _held(self, shape: ViewShape[Any]) -> HeldGeneration:
         view = list(self._views.get(shape.name, {}).values())
         if not view:

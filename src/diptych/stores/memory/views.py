@@ -12,6 +12,7 @@ from diptych.read import (
     Checkpoint,
     Failure,
     Generation,
+    Held,
     Hold,
     Key,
     Letter,
@@ -104,10 +105,10 @@ class MemoryViews:
     async def resegment(self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int) -> Generation:
         with self._held.lock:
             found = self._held.find(shape, at[0].generation)
-            there = [] if found is None else [(one.position, one.epoch) for one in found.about.checkpoints]
-            seen = [(one.position, one.epoch) for one in at]
-            if found is None or there != seen or len({one.position for one in at}) > 1:
-                raise Superseded(f"generation {at[0].generation} of {shape.name} is not at one position any more")
+            there = [] if found is None else [(one.anchor, one.epoch) for one in found.about.checkpoints]
+            together = len({one.anchor for one in at}) == 1
+            if found is None or not together or there != [(one.anchor, one.epoch) for one in at]:
+                raise Superseded(f"the segments of generation {at[0].generation} of {shape.name} are not all there")
             divided = resegmented(found, segments)
             self._held.keep(shape, divided)
             return self._shown(shape, divided)
@@ -118,6 +119,10 @@ class MemoryViews:
         with self._held.lock:
             known = self._held.workers.get(worker.id, worker)
             self._held.workers[worker.id] = worker._replace(beat=known.beat + 1)
+            return list(self._held.workers.values())
+
+    async def workers(self) -> Sequence[Worker]:
+        with self._held.lock:
             return list(self._held.workers.values())
 
     async def expel(self, worker: str, beat: int) -> bool:
@@ -208,6 +213,11 @@ class MemoryViews:
             (segment, letter) for segment, letter in found if letter.position > after and hold in (None, letter.hold)
         ]
         return sorted(fitting, key=lambda one: (one[1].position, one[0], one[1].hold))[:limit]
+
+    async def held_back(self, shape: ViewShape[Any], generation: int, limit: int = 1000) -> Sequence[Held]:
+        with self._held.lock:
+            held = self._held.find(shape, generation)
+        return [] if held is None else held.held_back()[:limit]
 
     async def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold, in one transaction
         self,

@@ -1,6 +1,8 @@
 """Leases on PostgreSQL: which workers there are, and which of them has which segment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+import asyncpg
 
 from diptych.read import Checkpoint, Worker
 from diptych.stores.postgres.connection import Connection
@@ -16,8 +18,12 @@ class Leases:
 
     async def beat(self, worker: Worker) -> list[Worker]:
         """Makes a worker known, or has its beat grow; gives all workers."""
-        rows = await self._connection.fetch(self._sql["beat"], worker.id, worker.beat, sorted(worker.fingerprints))
-        return [Worker(id, frozenset(fingerprints), beat) for id, beat, fingerprints in rows]
+        binds = (worker.id, worker.beat, sorted(worker.fingerprints))
+        return _workers(await self._connection.fetch(self._sql["beat"], *binds))
+
+    async def workers(self) -> list[Worker]:
+        """All workers that are known."""
+        return _workers(await self._connection.fetch(self._sql["workers"]))
 
     async def expel(self, worker: str, beat: int) -> bool:
         """Forgets a worker that has not beaten since, and frees its segments."""
@@ -41,3 +47,7 @@ class Leases:
     async def release(self, view: str, at: Checkpoint) -> None:
         """Frees a segment, if it is still at the epoch of `at`."""
         await self._connection.execute(self._sql["release"], view, at.generation, at.segment, at.epoch)
+
+
+def _workers(rows: Iterable[asyncpg.Record]) -> list[Worker]:
+    return [Worker(id, frozenset(fingerprints), beat) for id, beat, fingerprints in rows]

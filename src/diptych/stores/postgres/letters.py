@@ -3,14 +3,13 @@
 Every function works on a connection, inside the transaction of whoever calls it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-import asyncpg
 import msgspec
 
-from diptych.read import Cause, Checkpoint, Hold, Letter, Skip, segment_of
+from diptych.read import Cause, Checkpoint, Held, Hold, Letter, Skip, segment_of
 from diptych.stores.postgres.connection import Connection
 from diptych.stores.postgres.rows import loaded_text, stored_text
 
@@ -52,6 +51,17 @@ class Letters:
             rows = await self._connection.fetch(self._sql["letters_of"], *place, *hold)
         return [_loaded(row) for row in rows]
 
+    async def count(self, generation: int, after: int, upto: int | None) -> int:
+        """How many letters there are after a position, and up to another."""
+        found: int = await self._connection.fetchval(self._sql["dead_letters"], self._view, generation, after, upto)
+        return found
+
+    async def held_back(self, generation: int, limit: int) -> list[Held]:
+        """What is held back, in the order of the first letters."""
+        rows = await self._connection.fetch(self._sql["held_back"], self._view, generation, limit)
+        firsts = [(number, _loaded(letter)[1]) for number, *letter in rows]
+        return [Held(first.hold, number, first) for number, first in firsts]
+
     async def settle(self, at: Checkpoint, hold: Hold, upto: int, left: Letter | None) -> None:
         """Forgets the letters of a hold up to a position, in a segment that has its next epoch; one stays as given."""
         await self._connection.execute(self._sql["forget"], *self._segment(at), *hold, upto)
@@ -64,7 +74,7 @@ class Letters:
         keys = [key for (key,) in await self._connection.fetch(self._sql["keys"], self._view, generation)]
         numbers = [segment_of(key, segments) for key in keys]
         await self._connection.execute(self._sql["deal"], self._view, generation, keys, numbers)
-        await self._connection.execute(self._sql["copy"], self._view, generation, segments)
+        await self._connection.execute(self._sql["spread"], self._view, generation, segments)
         await self._recount(generation, range(segments))
 
     async def skip(self, skip: Skip) -> None:
@@ -92,7 +102,7 @@ def _stored(letter: Letter) -> Sequence[Any]:
     return *hold, position, type, parked_at, None if cause is None else msgspec.json.encode(cause)
 
 
-def _loaded(row: asyncpg.Record) -> tuple[int, Letter]:
+def _loaded(row: Iterable[Any]) -> tuple[int, Letter]:
     segment, key, stream, position, type, parked_at, cause = row
     why = None if cause is None else msgspec.json.decode(cause, type=Cause)
     return segment, Letter(Hold(key, stream), position, type, parked_at, why)

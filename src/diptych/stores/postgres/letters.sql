@@ -57,12 +57,33 @@ SELECT segment, key, stream, position, type, parked_at, cause FROM diptych.lette
 WHERE name = $1 AND generation = $2 AND position > $3 AND key = $5 AND stream = $6
 ORDER BY position, segment LIMIT $4;
 
+-- name: dead_letters
+-- purpose: how many letters a generation has after a position and up to another, or to the end
+-- binds: name, generation, after, up to, or NULL
+SELECT count(*) FROM diptych.letter
+WHERE name = $1 AND generation = $2 AND position > $3 AND position <= coalesce($4::bigint, position);
+
+-- name: held_back
+-- purpose: what a generation holds back, with the number of events and the first letter of each
+-- binds: name, generation, limit
+WITH held AS (
+    SELECT key, stream, count(DISTINCT position) AS letters, min(position) AS first FROM diptych.letter
+    WHERE name = $1 AND generation = $2 GROUP BY key, stream ORDER BY first, key, stream LIMIT $3
+)
+SELECT letters, letter.segment, letter.key, letter.stream, position, type, parked_at, cause
+FROM held CROSS JOIN LATERAL (
+    SELECT * FROM diptych.letter
+    WHERE name = $1 AND generation = $2 AND letter.key = held.key AND letter.stream = held.stream AND position = first
+    ORDER BY segment LIMIT 1
+) AS letter
+ORDER BY first, key, stream;
+
 -- name: settle
 -- purpose: keep whoever has a segment from going on with what it knows; a part of the statement that writes the rows of a
 -- hold; gives whether the generation is live
--- binds: name, generation, segment, epoch, position, or NULL where it does not matter
+-- binds: name, generation, segment, epoch, position, or NULL for whichever it is at
 UPDATE diptych.segment SET epoch = epoch + 1
-WHERE name = $1 AND generation = $2 AND segment = $3 AND epoch = $4 AND position = coalesce($5::bigint, position)
+WHERE name = $1 AND generation = $2 AND segment = $3 AND epoch = $4 AND position = coalesce($5, position)
 RETURNING live;
 
 -- name: forget
@@ -92,7 +113,14 @@ UPDATE diptych.letter SET segment = dealt.segment
 FROM unnest($3::text[], $4::integer[]) AS dealt (key, segment)
 WHERE letter.name = $1 AND letter.generation = $2 AND letter.key = dealt.key;
 
--- name: copy
+-- name: copy_letters
+-- purpose: copy the letters of a generation up to a position to another; a part of the statement that copies the rows
+-- binds: name, generation, position, the other generation
+INSERT INTO diptych.letter (name, generation, segment, key, stream, position, type, parked_at, cause)
+SELECT name, $4::bigint, segment, key, stream, position, type, parked_at, cause FROM diptych.letter
+WHERE name = $1 AND generation = $2 AND position <= $3;
+
+-- name: spread
 -- purpose: give the letters of streams to every one of so many segments
 -- binds: name, generation, how many segments
 WITH before AS (

@@ -28,7 +28,14 @@ WRITERS = 4
 LOCK_TIMEOUT = timedelta(seconds=5)
 """How long a change of generations waits for its turn, and for SQL on the generation that answered before."""
 
+VIEW_FILES = ("views.sql", "leases.sql", "letters.sql")
+
 _ADVANCE_BINDS = 8
+
+
+def view_statements(address: Address) -> Mapping[str, str]:
+    """The statements about views, by name."""
+    return {name: sql for file in VIEW_FILES for name, sql in address.statements(file).items()}
 
 
 class PostgresProjected:
@@ -37,11 +44,7 @@ class PostgresProjected:
     def __init__(self, address: Address, bells: ViewBells) -> None:
         self._address = address
         self._bells = bells
-        self._sql = {
-            name: sql
-            for file in ("views.sql", "leases.sql", "letters.sql")
-            for name, sql in address.statements(file).items()
-        }
+        self._sql = view_statements(address)
         self._writers = Pool(address, "projector", WRITERS, UNSYNCED)
         self._commits: dict[tuple[str, int], Writing[Any]] = {}
 

@@ -16,7 +16,7 @@ from diptych.stores.postgres import select
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.connection import DRIVER_ERRORS, Connection, Pool, translate
 from diptych.stores.postgres.free_sql import as_subquery
-from diptych.stores.postgres.generations import Tables, generations_of
+from diptych.stores.postgres.generations import Tables, generations_of, live_of
 from diptych.stores.postgres.letters import Letters
 from diptych.stores.postgres.rows import RowTable, find_rows, quoted
 
@@ -87,7 +87,7 @@ class PostgresSnapshot:
     async def generation(self, shape: ViewShape[Any]) -> Generation:
         live = self._sql["live"]
         rows = await self._run(lambda connection: connection.fetch(live, shape.name, shape.fingerprint))
-        (found,) = generations_of(rows) or [await self._filling(shape)]
+        found = live_of(rows) or await self._filling(shape)
         self._numbers[shape] = found.number
         self._tables[shape] = self._make_table(shape, found.number)
         return found
@@ -108,7 +108,11 @@ class PostgresSnapshot:
 
     async def held(self, shape: ViewShape[Any], keys: Collection[str] | None, upto: int) -> Letter | None:
         number = self._numbers[shape]
-        return await self._run(lambda connection: Letters(connection, self._sql, shape.name).first(number, keys, upto))
+        return await self._run(lambda connection: self._letters(connection, shape).first(number, keys, upto))
+
+    async def dead_letters(self, shape: ViewShape[Any], after: int = 0, upto: int | None = None) -> int:
+        number = self._numbers[shape]
+        return await self._run(lambda connection: self._letters(connection, shape).count(number, after, upto))
 
     async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:
         table: RowTable[V] = self._tables[shape]
@@ -157,6 +161,9 @@ class PostgresSnapshot:
         if len(rows) > MAX_ROWS:
             raise TooLarge(f"The statement gives more than {MAX_ROWS} rows; add a LIMIT.")
         return [dict(row) for row in rows]
+
+    def _letters(self, connection: Connection, shape: ViewShape[Any]) -> Letters:
+        return Letters(connection, self._sql, shape.name)
 
     async def _run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         try:

@@ -9,10 +9,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from diptych.errors import Unavailable
+from diptych.log import Anchor
 from diptych.messages import View
 from diptych.read import (
     Checkpoint,
     Generation,
+    Held,
     Hold,
     Key,
     Letter,
@@ -27,7 +29,7 @@ from diptych.read import (
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.bells import ViewBells
 from diptych.stores.postgres.connection import Connection, Pool, milliseconds
-from diptych.stores.postgres.generations import Generations, Place, generations_of
+from diptych.stores.postgres.generations import Generations, Place, fitting, live_of, stands
 from diptych.stores.postgres.leases import Leases
 from diptych.stores.postgres.listener import Listener
 from diptych.stores.postgres.projected import PostgresProjected
@@ -70,10 +72,20 @@ class PostgresViews(PostgresProjected):
 
     async def prepare(self, shape: ViewShape[Any], log_id: str, segments: int = 1) -> Generation:
         wanted = (State.LIVE, State.FILLING)
-        found = _fitting(await self.generations(shape), shape, log_id, wanted)
+        found = fitting(await self.generations(shape), shape, log_id, wanted)
         return found or await self._ready(shape, log_id, segments, wanted)
 
-    async def begin(self, shape: ViewShape[Any], log_id: str, segments: int = 1, *, anew: bool = False) -> Generation:
+    async def begin(
+        self,
+        shape: ViewShape[Any],
+        log_id: str,
+        segments: int = 1,
+        *,
+        anew: bool = False,
+        onto: Anchor | None = None,
+    ) -> Generation:
+        if onto is not None:
+            return await self._onto(shape, log_id, segments, onto)
         return await self._ready(shape, log_id, segments, () if anew else (State.FILLING,))
 
     async def _ready(self, shape: ViewShape[Any], log_id: str, segments: int, wanted: Sequence[State]) -> Generation:
@@ -81,16 +93,32 @@ class PostgresViews(PostgresProjected):
 
         async def work(generations: Generations) -> Generation:
             there = await generations.all()
-            if (found := _fitting(there, shape, log_id, wanted)) is not None:
+            if (found := fitting(there, shape, log_id, wanted)) is not None:
                 return found
-            for generation in there:
-                if generation.fingerprint == shape.fingerprint and generation.state is State.FILLING:
-                    await generations.remove(generation.number)
             return await generations.add(log_id, segments)
 
         ready = await self._in_turn(shape, work)
         await self._sweep(shape)
         return ready
+
+    async def _onto(self, shape: ViewShape[Any], log_id: str, segments: int, onto: Anchor) -> Generation:
+        async def work(connection: Connection) -> Generation:
+            generations = self._of(connection, shape)
+            await generations.take_turn()
+            live = fitting(await generations.all(), shape, log_id, (State.LIVE,))
+            if live is None:
+                raise Superseded(f"{shape.name} has no live generation of this log to take the rows from")
+            number = (await generations.add(log_id, segments, onto)).number
+            await generations.copy(live.number, number, onto.position)
+            await self._letters(connection, shape).deal(number, segments)
+            return await generations.there(number)
+
+        begun = await self._in_transaction(work)
+        await self._sweep(shape)
+        return begun
+
+    async def complete(self, shape: ViewShape[Any], number: int) -> None:
+        await self._writers.run(lambda connection: self._of(connection, shape).complete(number))
 
     async def switch(self, shape: ViewShape[Any], number: int, *, keep: bool = False) -> bool:
         async def work(generations: Generations) -> bool:
@@ -134,8 +162,9 @@ class PostgresViews(PostgresProjected):
         async def work(connection: Connection) -> Generation:
             generations = self._of(connection, shape)
             await generations.take_turn()
+            await generations.stop()
             found = await generations.find(number)
-            if found is None or not _stands(found, at):
+            if found is None or not stands(found, at):
                 raise Superseded(f"generation {number} of {shape.name} is not at {at[0].position} as a whole any more")
             await generations.divide(found, segments)
             await self._letters(connection, shape).deal(number, segments)
@@ -152,6 +181,7 @@ class PostgresViews(PostgresProjected):
         async def work(connection: Connection) -> T:
             generations = self._of(connection, shape)
             await generations.take_turn()
+            await generations.stop()
             return await change(generations)
 
         return await self._in_transaction(work)
@@ -172,6 +202,9 @@ class PostgresViews(PostgresProjected):
 
     async def beat(self, worker: Worker) -> Sequence[Worker]:
         return await self._writers.run(lambda connection: Leases(connection, self._sql).beat(worker))
+
+    async def workers(self) -> Sequence[Worker]:
+        return await self._writers.run(lambda connection: Leases(connection, self._sql).workers())
 
     async def expel(self, worker: str, beat: int) -> bool:
         return await self._writers.run(lambda connection: Leases(connection, self._sql).expel(worker, beat))
@@ -197,6 +230,9 @@ class PostgresViews(PostgresProjected):
             lambda connection: self._letters(connection, shape).find(generation, hold, after, limit)
         )
 
+    async def held_back(self, shape: ViewShape[Any], generation: int, limit: int = 1000) -> Sequence[Held]:
+        return await self._writers.run(lambda connection: self._letters(connection, shape).held_back(generation, limit))
+
     async def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold, in one transaction
         self,
         shape: ViewShape[V],
@@ -209,10 +245,11 @@ class PostgresViews(PostgresProjected):
     ) -> None:
         writing = Writing(self._table(shape, at.generation), self._sql["settle"], _SETTLE_BINDS)
         sql, rows = writing.prepare(changes)
+        position = at.position if hold.stream else None
+        binds = (shape.name, at.generation, at.segment, at.epoch, position, *rows)
 
         async def work(connection: Connection) -> None:
-            binds = (shape.name, at.generation, at.segment, at.epoch, at.position if hold.stream else None)
-            if await write(connection, sql, (*binds, *rows)) is None:
+            if await write(connection, sql, binds) is None:
                 raise Superseded(f"segment {at.segment} of {shape.name} is not where it was at epoch {at.epoch}")
             letters = self._letters(connection, shape)
             await letters.settle(at, hold, upto, left)
@@ -256,18 +293,5 @@ class PostgresViews(PostgresProjected):
     async def _may_have_reached(self, shape: ViewShape[Any], position: int) -> bool:
         binds = (shape.name, shape.fingerprint)
         rows = await self._writers.run(lambda connection: connection.fetch(self._sql["live"], *binds))
-        return any(live.position >= position or live.hindrance is not None for live in generations_of(rows))
-
-
-def _fitting(
-    there: Sequence[Generation], shape: ViewShape[Any], log_id: str, wanted: Sequence[State]
-) -> Generation | None:
-    """The generation that fits in the first of these states that there is one in."""
-    fitting = {found.state: found for found in there if found.fits(shape, log_id)}
-    return next((fitting[state] for state in wanted if state in fitting), None)
-
-
-def _stands(found: Generation, at: Sequence[Checkpoint]) -> bool:
-    """Whether all segments are still where they were seen, and at one position."""
-    there = [(one.position, one.epoch) for one in found.checkpoints]
-    return there == [(one.position, one.epoch) for one in at] and len({one.position for one in at}) == 1
+        live = live_of(rows)
+        return live is not None and (live.position >= position or live.hindrance is not None)

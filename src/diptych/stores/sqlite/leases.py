@@ -12,6 +12,11 @@ from diptych.stores.sqlite.checkpoints import SQL, checkpoint
 def beat(handle: sqlite3.Connection, worker: Worker) -> Sequence[Worker]:
     """A worker lives; all there are."""
     handle.execute(SQL["beat"], (worker.id, msgspec.json.encode(sorted(worker.fingerprints))))
+    return workers(handle)
+
+
+def workers(handle: sqlite3.Connection) -> Sequence[Worker]:
+    """All there are."""
     return [
         Worker(id, frozenset(msgspec.json.decode(fingerprints)), beat)
         for id, fingerprints, beat in handle.execute(SQL["workers"]).fetchall()

@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 
-from diptych.read import NOTHING_WITHHELD, Cause, Checkpoint, Hold, Letter, Skip, Superseded, Withheld, segment_of
+from diptych.read import NOTHING_WITHHELD, Cause, Checkpoint, Held, Hold, Letter, Skip, Superseded, Withheld, segment_of
 from diptych.stores.sqlite.checkpoints import SQL
+
+MAX_POSITION = 2**63 - 1
 
 
 def park(handle: sqlite3.Connection, name: str, at: Checkpoint, letters: Sequence[Letter]) -> int:
@@ -39,13 +41,18 @@ def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold
     _count(handle, name, at, _is_held(handle, name, at, hold) - before)
 
 
-def reassign(handle: sqlite3.Connection, name: str, generation: int, segments: int) -> None:
-    """The letters of a generation go to the segments that it is divided into by now."""
+def divide_letters(handle: sqlite3.Connection, name: str, generation: int, segments: int) -> None:
+    """The letters of a generation go to the segments that it has by now; what holds back a stream does so in each."""
     keys = [key for (key,) in handle.execute(SQL["parked_keys"], (name, generation)).fetchall()]
     handle.executemany(SQL["assign"], [(segment_of(key, segments), name, generation, key) for key in keys])
     handle.executemany(SQL["copy_streams"], [(name, generation, segment) for segment in range(segments)])
     handle.execute(SQL["cut_streams"], (name, generation, segments))
     handle.execute(SQL["recount"], (name, generation))
+
+
+def copy_letters(handle: sqlite3.Connection, name: str, generation: int, to: int, upto: int) -> None:
+    """Another generation has the letters up to a position, too."""
+    handle.execute(SQL["copy_letters"], (name, generation, to, upto))
 
 
 def withheld(handle: sqlite3.Connection, name: str, at: Checkpoint) -> Withheld:
@@ -85,6 +92,19 @@ def first_letter(
     else:
         rows = handle.execute(SQL["first_letter_of"], (*where, msgspec.json.encode(["", *keys]))).fetchall()
     return _letter(rows[0])[1] if rows else None
+
+
+def count_letters(handle: sqlite3.Connection, name: str, generation: int, after: int, upto: int | None) -> int:
+    """How many there are between two positions."""
+    where = (name, generation, after, MAX_POSITION if upto is None else upto)
+    return int(handle.execute(SQL["dead_letters"], where).fetchone()[0])
+
+
+def held_back(handle: sqlite3.Connection, name: str, generation: int, limit: int) -> list[Held]:
+    """What a generation holds back, in the order of its first letters."""
+    rows = handle.execute(SQL["held_back"], (name, generation, limit)).fetchall()
+    firsts = [(count, _letter(row)[1]) for count, *row in rows]
+    return [Held(first.hold, count, first) for count, first in firsts]
 
 
 def _is_held(handle: sqlite3.Connection, name: str, at: Checkpoint, hold: Hold) -> bool:

@@ -17,7 +17,7 @@ from diptych.read.views import MAX_ROWS
 from diptych.stores.sqlite import select
 from diptych.stores.sqlite.connection import DISPOSABLE, Explained, open_reader, translate
 from diptych.stores.sqlite.generations import answering, generations
-from diptych.stores.sqlite.letters import first_letter
+from diptych.stores.sqlite.letters import count_letters, first_letter
 from diptych.stores.sqlite.reader import INLINE_TICKS, UNBOUNDED, Budget, on_a_thread, raise_unless_interrupted
 from diptych.stores.sqlite.rows import RowTable, unscaled
 
@@ -153,6 +153,7 @@ class _Connection:
         """Begins a transaction, when this process has changed the views so many times."""
         self._changes = changes
         self._until = monotonic() + SHARED_SECONDS
+        self._budget.allow(UNBOUNDED)
         with self._explained:
             self.handle.execute(self._begin)
 
@@ -170,6 +171,7 @@ class _Connection:
         """Ends the transaction."""
         self.standings.clear()
         self._free_sql = False
+        self._budget.allow(UNBOUNDED)
         if self.handle.in_transaction:
             self.handle.execute(self._end)
 
@@ -231,6 +233,10 @@ class SqliteSnapshot:
     async def held(self, shape: ViewShape[Any], keys: Collection[str] | None, upto: int) -> Letter | None:
         number = self._connection.standings[shape][0].number
         return await self._connection.run(lambda handle: first_letter(handle, shape.name, number, keys, upto))
+
+    async def dead_letters(self, shape: ViewShape[Any], after: int = 0, upto: int | None = None) -> int:
+        number = self._connection.standings[shape][0].number
+        return await self._connection.run(lambda handle: count_letters(handle, shape.name, number, after, upto))
 
     async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:
         table = self._table(shape)

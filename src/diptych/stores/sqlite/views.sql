@@ -200,6 +200,17 @@ FROM json_each(CAST(?4 AS TEXT)) AS wanted JOIN diptych_letter AS letter
     )
 WHERE letter.position <= ?3 ORDER BY letter.position LIMIT 1;
 
+-- name: dead_letters
+-- purpose: how many letters a generation has after a position and up to another
+-- binds: name, generation, after, upto
+SELECT count(*) FROM diptych_letter WHERE name = ? AND generation = ? AND position > ? AND position <= ?;
+
+-- name: held_back
+-- purpose: every hold of a generation with its number of events and its first letter, which is the row of the one min()
+-- binds: name, generation, limit
+SELECT count(DISTINCT position), segment, key, stream, min(position), type, parked_at, cause FROM diptych_letter
+WHERE name = ? AND generation = ? GROUP BY key, stream ORDER BY min(position), key, stream LIMIT ?;
+
 -- name: forget
 -- purpose: the letters of a hold up to a position are settled
 -- binds: name, generation, segment, key, stream, upto
@@ -237,6 +248,13 @@ WHERE name = ?1 AND generation = ?2 AND key = '';
 -- purpose: no letter that holds a stream stands in a segment that is no more
 -- binds: name, generation, segments
 DELETE FROM diptych_letter WHERE name = ? AND generation = ? AND key = '' AND segment >= ?;
+
+-- name: copy_letters
+-- purpose: the letters of a generation up to a position are those of another, too
+-- binds: name, generation, other generation, upto
+INSERT INTO diptych_letter (name, generation, segment, key, stream, position, type, parked_at, cause)
+SELECT name, ?3, segment, key, stream, position, type, parked_at, cause FROM diptych_letter
+WHERE name = ?1 AND generation = ?2 AND position <= ?4;
 
 -- name: recount
 -- purpose: how much each segment of a generation holds back
