@@ -45,7 +45,7 @@ async def test_a_snapshot_of_views_whose_budget_is_spent_anywhere_ends(
         for steps in range(120):
             monkeypatch.setattr(snapshot, "INLINE_TICKS", steps)
             async with views.snapshot() as taken:
-                assert (await taken.checkpoint(shape)).position == 1
+                assert (await taken.generation(shape)).position == 1
                 assert await taken.get_many(shape, ["1"]) == {}
             await asyncio.sleep(0)
 
