@@ -106,10 +106,11 @@ SELECT min(position) FROM diptych_segment WHERE name = ? AND generation = ?;
 UPDATE diptych_segment SET failure = ? WHERE name = ? AND generation = ? AND segment = ? AND epoch = ? AND position = ?;
 
 -- name: fence
--- purpose: the next epoch, if it is still the one that is known
--- binds: name, generation, segment, epoch
+-- purpose: the next epoch, if it is still the one that is known, and the position too if it matters
+-- binds: name, generation, segment, epoch, position or NULL
 UPDATE diptych_segment SET epoch = epoch + 1
-WHERE name = ? AND generation = ? AND segment = ? AND epoch = ? RETURNING epoch;
+WHERE name = ? AND generation = ? AND segment = ? AND epoch = ? AND position = coalesce(?, position)
+RETURNING epoch;
 
 -- Leases
 
