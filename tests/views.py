@@ -19,6 +19,8 @@ def at(position: int) -> Anchor:
 
 
 async def begin(store: ViewStore, shape: ViewShape[V], rows: Iterable[V]) -> Checkpoint:
-    """The view, prepared with these rows."""
-    checkpoint = await store.prepare(shape, LOG)
-    return await store.commit(shape, {shape.key_of(row): row for row in rows}, checkpoint, at(1))
+    """The view, live with these rows."""
+    (checkpoint,) = (await store.prepare(shape, LOG)).checkpoints
+    checkpoint = await store.commit(shape, {shape.key_of(row): row for row in rows}, checkpoint, at(1))
+    await store.switch(shape, checkpoint.generation)
+    return checkpoint

@@ -85,4 +85,4 @@ async def test_rows_of_a_key_alone_come_back(stores: list[ViewStore]) -> None:
         again = checkpoint._replace(anchor=checkpoint.anchor)
         assert await store.load(seen, ["a\0", "b"], checkpoint) == {"a\0": Seen(id="a\0")}
         assert (await store.commit(seen, {"a\0": Seen(id="a\0")}, again, again.anchor)).position == 1
-        assert await store.load(THING, [1], await store.prepare(THING, LOG)) == {1: ROWS[0]}
+        assert await store.load(THING, [1], (await store.prepare(THING, LOG)).checkpoints[0]) == {1: ROWS[0]}

@@ -1,4 +1,4 @@
-"""Every hot statement of the log on PostgreSQL finds its rows by an index, whatever the statistics say."""
+"""Every hot statement on PostgreSQL finds its rows by an index; those of the log whatever the statistics say."""
 
 import asyncio
 import os
@@ -14,6 +14,7 @@ from diptych.read import Order, Selector, ViewShape, ge
 from diptych.stores.postgres import select
 from diptych.stores.postgres.address import Address, address_of
 from diptych.stores.postgres.connection import BY_INDEX, connect
+from diptych.stores.postgres.projected import view_statements
 from diptych.stores.postgres.rows import RowTable
 from tests.conftest import new_store
 from tests.postgres import Server
@@ -150,7 +151,7 @@ class Sale(View, key="sale_id", index=("amount", "shop")):
 
 async def test_rows_are_found_by_key_by_a_declared_index_and_page_by_page(postgres_url: str) -> None:
     address = address_of(postgres_url)
-    table = RowTable(ViewShape(Sale), 1, address.views_schema, "SELECT")
+    table = RowTable(ViewShape(Sale), 1, address.views_schema)
     connection = await asyncpg.connect(address.dsn)
     for statement in table.create():
         await connection.execute(statement)
@@ -167,3 +168,44 @@ async def test_rows_are_found_by_key_by_a_declared_index_and_page_by_page(postgr
         (select.select(table, late, 10), "Sale_1_0"),
     ]:
         assert index in (await plans(address, {}, sql, binds))[0], sql
+
+
+FILL_VIEWS = """
+INSERT INTO diptych.view (name, generations) SELECT 'view-' || n, 9 FROM generate_series(1, 300) AS n;
+INSERT INTO diptych.generation (generation, name, fingerprint, log_id, state)
+SELECT g, 'view-' || n, 'f' || g, '', 'live' FROM generate_series(1, 300) AS n, generate_series(1, 9) AS g;
+INSERT INTO diptych.segment (generation, epoch, position, segment, live, paused, name, event_id)
+SELECT generation, 1, 7, s, true, false, name, '' FROM diptych.generation, generate_series(0, 3) AS s;
+INSERT INTO diptych.letter (generation, position, segment, name, key, stream, type, parked_at)
+SELECT 1 + n % 9, n, n % 4, 'view-' || 1 + n % 3, CASE WHEN n % 1000 = 0 THEN '' ELSE 'key-' || n % 5000 END,
+    CASE WHEN n % 1000 = 0 THEN 'order-' || n ELSE '' END, 'T', '' FROM generate_series(1, 30000) AS n;
+ANALYZE
+"""
+
+HOT_OF_VIEWS: dict[str, tuple[list[Any], list[str]]] = {
+    "live": (["view-7", "f3"], ["generation_state", "segment_pkey"]),
+    "exists": (["view-7", 3], ["generation_pkey"]),
+    "advance": ([8, b"", "view-7", 3, 0, 7, 1, "bell"], ["segment_pkey"]),
+    "ring": (["view-7", 3, 1, "bell"], ["segment_pkey"]),
+    "take": (["view-7", 3, 0, 1, "ann"], ["segment_pkey"]),
+    "held": (["view-3", 3, 900], ["letter_position"]),
+    "held_of": (["view-3", 3, 900, ["key-7", "key-8"]], ["letter_key", "letter_stream"]),
+    "letters": (["view-3", 3, 900, 100], ["letter_position"]),
+    "letters_of": (["view-3", 3, 900, 100, "key-7", ""], ["letter_key"]),
+    "park": (["view-3", 3, 0, ["key-7"], [""], [9], ["T"], [""], [None]], ["letter_key", "segment_pkey"]),
+    "forget": (["view-3", 3, 0, "key-7", "", 900], ["letter_key"]),
+}
+
+
+async def test_what_each_page_and_each_query_asks_of_a_view_is_found_by_an_index(postgres_url: str) -> None:
+    address = address_of(postgres_url)
+    connection = await asyncpg.connect(address.dsn)
+    await connection.execute(address.placed(FILL_VIEWS))
+    await connection.close()
+    statements = view_statements(address)
+    for name, (binds, indexes) in HOT_OF_VIEWS.items():
+        (plan, _) = await plans(address, {}, statements[name], binds)
+        for index in indexes:
+            assert re.search(rf"\b{index}\b", plan), f"{name}: {plan}"
+        assert "Seq Scan on segment" not in plan, plan
+        assert "Seq Scan on letter" not in plan, plan

@@ -7,11 +7,16 @@ from importlib.resources import files
 import asyncpg
 import pytest
 
-from diptych import NotAStore
+from diptych import NotAStore, View
+from diptych.log import Anchor
+from diptych.read import Pause, State, Superseded, ViewShape
 from diptych.stores.postgres import PostgresStore, schema
 from diptych.stores.postgres.address import address_of
+from diptych.stores.postgres.projected import VIEW_FILES
+from diptych.stores.postgres.rows import RowTable
 from tests.faults.tools import new_append
 from tests.postgres import Server
+from tests.views import LOG
 
 COLUMNS = """
 SELECT table_name, column_name, ordinal_position, data_type, numeric_precision, is_nullable, column_default,
@@ -56,7 +61,7 @@ def test_migrations_are_numbered_without_a_gap() -> None:
 
 def test_each_file_of_sql_names_no_schema_but_the_default_one() -> None:
     folder = files("diptych.stores.postgres")
-    names = ["schema.sql", "functions.sql", *[migration.file for migration in schema.MIGRATIONS]]
+    names = ["schema.sql", "functions.sql", *VIEW_FILES, *[migration.file for migration in schema.MIGRATIONS]]
     for name in names:
         text = re.sub(r"--.*|'[^']*'", "", folder.joinpath(name).read_text("utf-8"))
         for table in re.findall(r"(?:TABLE|INTO|FROM|JOIN) (\w+\.\w+)", text):
@@ -65,12 +70,61 @@ def test_each_file_of_sql_names_no_schema_but_the_default_one() -> None:
 
 async def test_a_store_is_migrated_once_and_then_stays_as_it_is(postgres: Server) -> None:
     store = PostgresStore(postgres.url("migrated_once"))
-    assert await store.migrate() == ["0001 log", "0002 views"]
+    assert await store.migrate() == ["0001 log", "0002 views", "0003 segments"]
     async with store.log() as log:
         id = log.log_id
     assert await store.migrate() == []
     async with store.log() as log:
         assert log.log_id == id
+
+
+class Item(View, key="id"):
+    id: int
+
+
+ITEM, NEXT_ITEM, OTHER = ViewShape(Item), ViewShape(Item, 2), ViewShape(Item, 3)
+
+BEFORE_SEGMENTS = f"""
+INSERT INTO diptych.generation (name, epoch, fingerprint, log_id, position, event_id, live, paused, failure)
+VALUES ('Item', 4, '{ITEM.fingerprint}', '{LOG}', 7, decode(repeat('07', 16), 'hex'), true, true, '{{}}'),
+    ('Item', 6, '{NEXT_ITEM.fingerprint}', '{LOG}', 3, decode(repeat('03', 16), 'hex'), false, true, NULL);
+INSERT INTO diptych.pause (name, since) VALUES ('Item', '2026-01-31T12:00:00+00:00'), ('Never', '2026-02-01');
+"""
+
+
+async def test_views_that_were_filled_before_there_were_segments_stay_filled(postgres: Server) -> None:
+    store = PostgresStore(postgres.url("unsegmented"))
+    tables = [RowTable(shape, number, "unsegmented_views") for shape, number in ((ITEM, 4), (NEXT_ITEM, 6))]
+    connection = await asyncpg.connect(store.address.dsn)
+    await connection.execute("CREATE SCHEMA unsegmented")
+    for migration in schema.MIGRATIONS[:2]:
+        await connection.execute(store.address.script(migration.file))
+    await connection.execute("INSERT INTO unsegmented.migration (number, name) VALUES (1, 'log'), (2, 'views')")
+    await connection.execute(store.address.placed(BEFORE_SEGMENTS))
+    for table in tables:
+        for statement in table.create():
+            await connection.execute(statement)
+        await connection.execute(f"INSERT INTO {table.table} VALUES (1), (2)")
+    await connection.execute(f"CREATE VIEW unsegmented_views.item AS SELECT * FROM {tables[0].table}")
+    await connection.close()
+
+    assert await store.migrate() == ["0003 segments"]
+
+    async with store.views() as views:
+        live, filling = await views.generations(ITEM)
+        assert (live.number, live.fingerprint, live.state, live.position) == (4, ITEM.fingerprint, State.LIVE, 7)
+        assert live.pause == Pause("2026-01-31T12:00:00+00:00", "an operator has paused it")
+        assert (filling.number, filling.state, filling.position) == (6, State.FILLING, 3)
+        assert await views.prepare(ITEM, LOG) == live
+        assert await views.prepare(NEXT_ITEM, LOG) == filling
+        assert set(await views.load(ITEM, [1, 2, 3], live.checkpoints[0])) == {1, 2}
+        with pytest.raises(Superseded):
+            await views.commit(ITEM, {}, live.checkpoints[0], Anchor(8, bytes(16)))
+        await views.resume(ITEM)
+        await views.commit(ITEM, {3: Item(id=3)}, live.checkpoints[0], Anchor(8, bytes(16)))
+        async with views.snapshot() as snapshot:
+            assert len(await snapshot.sql("SELECT * FROM item", {})) == 3
+        assert (await views.begin(OTHER, LOG)).number == 7
 
 
 async def test_of_many_who_migrate_at_once_one_does_it(postgres: Server) -> None:

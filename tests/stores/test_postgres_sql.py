@@ -10,7 +10,7 @@ import pytest
 from diptych import Forbidden, Malformed, Scale, TooLarge, View
 from diptych.read import Snapshot, ViewShape
 from diptych.stores.postgres import PostgresStore
-from tests.views import LOG, at
+from tests.views import begin
 
 
 class Sale(View, key="sale_id"):
@@ -26,11 +26,9 @@ SALE = ViewShape(Sale)
 @pytest.fixture
 async def snapshot(postgres_url: str) -> AsyncIterator[Snapshot]:
     async with PostgresStore(postgres_url).views() as views:
-        checkpoint = await views.prepare(SALE, LOG)
-        rows = {f"{n}": Sale(sale_id=f"{n}", shopName="ab"[n % 2], amount=Decimal(n) / 4) for n in range(10)}
-        await views.commit(SALE, rows, checkpoint, at(1))
+        await begin(views, SALE, [Sale(sale_id=f"{n}", shopName="ab"[n % 2], amount=Decimal(n) / 4) for n in range(10)])
         async with views.snapshot() as snapshot:
-            await snapshot.checkpoint(SALE)
+            await snapshot.generation(SALE)
             yield snapshot
 
 

@@ -11,6 +11,7 @@ from diptych.read.filters import Filter, between, ge, gt, le, lt, one_of, prefix
 from diptych.read.fold import Fold, FoldRules
 from diptych.read.leases import LEASE
 from diptych.read.letters import NOTHING_WITHHELD, Cause, Held, Hold, Letter, Skip, Withheld
+from diptych.read.parking import Parking
 from diptych.read.projection import Projection
 from diptych.read.projector import UNTUNED, ProjectionSettings, Projector
 from diptych.read.queries import ASK_TIMEOUT, Answer, QueryHandler, QuerySide
@@ -51,6 +52,7 @@ __all__ = [
     "NeverFilled",
     "Order",
     "Page",
+    "Parking",
     "Pause",
     "Projection",
     "ProjectionSettings",

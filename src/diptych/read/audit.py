@@ -7,6 +7,7 @@ one snapshot, up to where the view's checkpoints stand there. What dead letters 
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Literal, NamedTuple
 
+from diptych.errors import NotCaughtUp
 from diptych.log import BEGINNING, EventLog
 from diptych.read.checkpoint import Generation, numbered
 from diptych.read.fold import Fold, Step
@@ -49,7 +50,7 @@ class Audit:
     async def run(self, sample: int = 1) -> AsyncGenerator[Difference]:
         """Every difference there is, of one key in `sample`, by the key's hash. Raises NotCaughtUp, Unavailable."""
         async with self._views.snapshot() as snapshot:
-            generation = await snapshot.generation(self._shape)
+            generation = await self._live(snapshot)
             rows = await snapshot.count(self._shape, Selector())
         wanted = max(rows // (self._share_rows * sample), 1)
         self.head = generation.position * wanted
@@ -63,7 +64,7 @@ class Audit:
         while True:
             before = self.position
             async with self._views.snapshot() as snapshot:
-                generation = await snapshot.generation(self._shape)
+                generation = await self._live(snapshot)
                 share = _Share(self, snapshot, generation, number, shares)
                 found = [difference async for difference in share.differences(self._fold, self._log, self._views)]
             now = numbered(await self._views.generations(self._shape), generation.number)
@@ -71,6 +72,12 @@ class Audit:
                 self.rows += share.rows
                 return found
             self.position = before
+
+    async def _live(self, snapshot: Snapshot) -> Generation:
+        generation = await snapshot.generation(self._shape)
+        if not generation.live:
+            raise NotCaughtUp(self._shape.name, generation.position, generation.position, generation.delay)
+        return generation
 
 
 class _Share:

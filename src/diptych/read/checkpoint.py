@@ -100,9 +100,10 @@ class Generation(NamedTuple):
 
     @property
     def failure(self) -> Failure | None:
-        """The failure of the segment that is the farthest behind among those that have one."""
+        """The failure of a segment: of one that is astray, if there is one, else of the one that is farthest behind."""
         failed = [checkpoint for checkpoint in self.checkpoints if checkpoint.failure is not None]
-        return min(failed, key=lambda checkpoint: checkpoint.position).failure if failed else None
+        first = min(failed, key=lambda checkpoint: (not checkpoint.astray, checkpoint.position), default=None)
+        return None if first is None else first.failure
 
     @property
     def astray(self) -> bool:

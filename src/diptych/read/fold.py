@@ -176,10 +176,10 @@ class Fold(Generic[V]):
 def _several(rule: Rule, subject: Any) -> list[Key]:
     """The different keys that the rule's own function gives."""
     assert rule.keys is not None  # noqa: S101 - a rule has one way to its keys
-    keys = list(dict.fromkeys(islice(rule.keys(subject), MAX_KEYS + 1)))
+    keys = list(islice(rule.keys(subject), MAX_KEYS + 1))
     if len(keys) > MAX_KEYS:
         raise ValueError(f"more than {MAX_KEYS} keys for one event")
-    return keys
+    return list(dict.fromkeys(keys))
 
 
 def _rule(shape: ViewShape[Any], handler: ProjectionHandler) -> Rule:

@@ -5,6 +5,9 @@ from collections.abc import Iterable
 
 from diptych.read.letters import Cause, Hold, Letter, Withheld
 
+MOST_ERROR = 1000
+"""Characters of an error that are kept, the first ones."""
+
 MOST_TRACEBACK = 4000
 """Characters of a traceback that are kept, the last ones."""
 
@@ -42,11 +45,15 @@ class Parking:
 
 def cause_of(error: Exception, now: str, before: Cause | None = None) -> Cause:
     """Why an event could not be applied now, and how often that was tried `before` too."""
-    lines: Iterable[str] = traceback.format_exception(error)
     return Cause(
-        error=f"{type(error).__name__}: {error}",
-        traceback="".join(lines)[-MOST_TRACEBACK:],
+        error=_text(traceback.format_exception_only(error)).strip()[:MOST_ERROR],
+        traceback=_text(traceback.format_exception(error))[-MOST_TRACEBACK:],
         attempts=1 if before is None else before.attempts + 1,
         first=now if before is None else before.first,
         last=now,
     )
+
+
+def _text(lines: Iterable[str]) -> str:
+    """One text, which every store can keep."""
+    return "".join(lines).replace("\0", "\\0").encode(errors="backslashreplace").decode()

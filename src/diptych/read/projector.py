@@ -104,6 +104,7 @@ class Projector:
                 raise
             except Exception as error:  # noqa: BLE001 - one broken projection must not take the others with it
                 log.warning("projection %s waits %s s: %s", self._shape.name, wait.total_seconds(), error)
+                begun = False
                 await self._fail(error)
                 await asyncio.sleep((RETRY_ASTRAY if isinstance(error, Astray) else wait).total_seconds())
                 wait = min(wait * 2, RETRY_MOST)
@@ -121,6 +122,8 @@ class Projector:
         """Applies the next page, or waits a while for one; says whether there was one. Raises Superseded."""
         page = await self._read(self.checkpoint.position)
         if page.upto.position <= self.checkpoint.position:
+            if self.checkpoint.failure is not None:  # nothing fails any more
+                self.checkpoint = await self._views.commit(self._shape, {}, self.checkpoint, self.checkpoint.anchor)
             self._on_idle()
             await self._log.wait_past(self.checkpoint.position, IDLE)
             return False
@@ -136,19 +139,23 @@ class Projector:
 
     async def _apply_all(self, events: Events, upto: Anchor) -> None:
         """Applies the events at once, or in parts where they change very many rows, or the store refuses some."""
+        applied = await self._apply_some(events, upto)
+        while applied < len(events):
+            applied += await self._apply_some(events[applied:], upto)
+
+    async def _apply_some(self, events: Events, upto: Anchor) -> int:
+        """Applies the first events, and says how many."""
         try:
-            planned = await self._apply(events, upto, careful=False)
+            return await self._apply(events, upto, careful=False)
         except ValueError:
             try:
-                planned = await self._apply(events, upto, careful=True)
+                return await self._apply(events, upto, careful=True)
             except ValueError as error:  # the store's own reason; halves find the event
                 if len(events) == 1:
                     await self._refuse(events, upto, error)
-                    return
-                planned = len(events) // 2
-                await self._apply_all(events[:planned], await self._anchor(events[planned - 1].position))
-        if planned < len(events):
-            await self._apply_all(events[planned:], upto)
+                    return 1
+                half = events[: len(events) // 2]
+                return await self._apply_some(half, await self._anchor(half[-1].position))
 
     async def _apply(self, events: Events, upto: Anchor, *, careful: bool) -> int:
         """Applies the first events, and says how many; all of them where they do not change very many rows."""

@@ -66,10 +66,11 @@ class Rebuild:
         `with_letters`.
         """
         while True:
+            goal = self.head  # of the look before: under load the log is always ahead of what is seen after it
             generation = await self._look()
             if generation.live:
                 return generation
-            if generation.position >= self.head:
+            if generation.position >= min(goal, self.head):
                 if not with_letters:
                     await self._check_letters(generation)
                 with suppress(Superseded):

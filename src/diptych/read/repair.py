@@ -1,6 +1,7 @@
 """What becomes of dead letters: they are applied in order once the handler is mended, or passed over for a reason."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -55,16 +56,12 @@ class Repair:
             segment = letters[0][0]  # a stream may be held back in several
             mine = [letter for number, letter in letters if number == segment]
             try:
-                done, left = await self._apply(await self._at(segment), hold, mine)
+                done, left = await self._apply(segment, mine, single=most == 1)
             except Superseded:
                 continue
-            except ValueError as error:  # the store's own reason
-                if len(mine) > 1:
-                    most = max(most // 2, 1)
-                    continue
-                left = _failed(mine[0], error)
-                await self._views.settle(self._shape, await self._at(segment), hold, left.position, {}, left)
-                done = 0
+            except ValueError:  # the store's own reason; halves find the letter
+                most = max(most // 2, 1)
+                continue
             applied += done
             if left is not None:
                 return Retried(hold, applied, left)
@@ -74,48 +71,60 @@ class Repair:
 
         Raises NotFound where it is not the first letter of the hold.
         """
+        skip = Skip(hold, position, because, utc_now())
+        skipped = False
         while True:
             letters = await self._views.letters(self._shape, self._number, hold, limit=1)
-            if not letters or letters[0][1].position != position:
-                first = f"; the first event there is {letters[0][1].position}" if letters else ""
-                raise NotFound(f"Event {position} is not what holds back {hold} of {self._shape.name}{first}")
-            skip = Skip(hold, position, because, utc_now())
-            try:
+            first = letters[0][1].position if letters else None
+            if first != position:
+                if skipped:  # in every segment that holds back the stream
+                    return
+                there = f"; the first event there is {first}" if letters else ""
+                raise NotFound(f"Event {position} is not what holds back {hold} of {self._shape.name}{there}")
+            with suppress(Superseded):
                 await self._views.settle(self._shape, await self._at(letters[0][0]), hold, position, {}, skip=skip)
-            except Superseded:
-                continue
-            return
+                skipped = True
 
-    async def _apply(self, at: Checkpoint, hold: Hold, letters: Sequence[Letter]) -> tuple[int, Letter | None]:
-        """Applies letters up to the first that fails; how many, and that one."""
+    async def _apply(self, segment: int, letters: Sequence[Letter], *, single: bool) -> tuple[int, Letter | None]:
+        """Applies letters of one hold up to the first that fails; how many, and that one. Raises Superseded.
+
+        Raises ValueError where the store refuses rows, unless it is a `single` letter: that is what has failed then.
+        """
+        hold = letters[0].hold
+        events = [await self._event(letter.position) for letter in letters]
+        at = await self._at(segment)
         known = await self._views.withheld(self._shape, at)
-        others = Withheld(known.holds - {hold}, known.skips)
-        steps: list[Step] = []
-        parking = Parking(others, utc_now())
-        for letter in letters:
-            steps += await self._steps(letter, at, parking)
-            if parking.letters:
-                break
-        rows = await self._views.load(self._shape, {key for _, _, _, key in steps}, at)
+        # Nothing else holds back the row of a key. A stream's events wait behind those that wait for the same rows.
+        others = Withheld({other for other in known.holds if other.key and not hold.key}, known.skips)
+        steps, planned, unread = self._plan(hold, events, at, others)
         applied = Parking(others, utc_now())
-        changes: dict[Key, Any] = self._fold.apply(steps, rows, applied, careful=True)
-        failed = min([*parking.letters, *applied.letters], key=lambda letter: letter.position, default=None)
-        if failed is None:
-            await self._views.settle(self._shape, at, hold, letters[-1].position, changes)
-            return len(letters), None
+        try:
+            rows = await self._views.load(self._shape, {key for _, _, _, key in steps}, at)
+            changes: dict[Key, Any] = self._fold.apply(steps, rows, applied, careful=True)
+            failed = min([*unread, *applied.letters], key=lambda letter: letter.position, default=None)
+            if failed is None:
+                await self._views.settle(self._shape, at, hold, letters[planned - 1].position, changes)
+                return planned, None
+        except ValueError as error:
+            if not single:
+                raise
+            failed = letters[0]._replace(cause=cause_of(error, utc_now()))
         before = [letter for letter in letters if letter.position < failed.position]
         if before:
-            return await self._apply(at, hold, before)
+            return await self._apply(segment, before, single=single)
         left = _still(letters[0], failed)
         await self._views.settle(self._shape, at, hold, left.position, {}, left)
         return 0, left
 
-    async def _steps(self, letter: Letter, at: Checkpoint, parking: Parking) -> list[Step]:
-        """What the event of a letter asks for, in the hold's own rows."""
-        steps, _ = self._fold.plan([await self._event(letter.position)], parking, at.segment, at.segments)
-        if not letter.hold.key:
-            return steps
-        return [step for step in steps if self._shape.key_text(step[3]) == letter.hold.key]
+    def _plan(
+        self, hold: Hold, events: Sequence[StoredEvent | RecordedEvent], at: Checkpoint, others: Withheld
+    ) -> tuple[list[Step], int, Sequence[Letter]]:
+        """What the first events ask for in the hold's own rows, how many events those are, and what cannot be read."""
+        parking = Parking(others, utc_now())
+        steps, planned = self._fold.plan(events, parking, at.segment, at.segments)
+        if hold.key:
+            steps = [step for step in steps if self._shape.key_text(step[3]) == hold.key]
+        return steps, planned, parking.letters
 
     async def _event(self, position: int) -> StoredEvent | RecordedEvent:
         read = self._log.read_records if self._fold.wants_records else self._log.read
@@ -126,6 +135,8 @@ class Repair:
 
     async def _at(self, segment: int) -> Checkpoint:
         generation = await self._generation()
+        if segment >= len(generation.checkpoints):
+            raise Superseded(f"{self._shape.name} was divided anew meanwhile")
         return generation.checkpoints[segment]
 
     async def _generation(self) -> Generation:
@@ -135,13 +146,11 @@ class Repair:
         return generation
 
 
-def _failed(letter: Letter, error: Exception) -> Letter:
-    return letter._replace(cause=cause_of(error, utc_now(), letter.cause))
-
-
 def _still(letter: Letter, failed: Letter) -> Letter:
     """The letter as it stays, with the cause for which it has failed now."""
-    if failed.cause is None:
-        return _failed(letter, RuntimeError(f"{failed.hold} is held back as well; retry that first"))
-    attempts, first = (letter.cause.attempts, letter.cause.first) if letter.cause else (0, failed.cause.first)
-    return letter._replace(cause=msgspec.structs.replace(failed.cause, attempts=attempts + 1, first=first))
+    cause = failed.cause
+    if cause is None:
+        cause = cause_of(RuntimeError(f"{failed.hold} is held back as well; retry that first"), utc_now())
+    if (before := letter.cause) is not None:
+        cause = msgspec.structs.replace(cause, attempts=before.attempts + 1, first=before.first)
+    return letter._replace(cause=cause)

@@ -218,7 +218,8 @@ class ViewStore(Protocol):
 
         `left` is the letter at `upto` that could not be applied either, and stays as it is given. `skip` is remembered.
         The segment gets the next epoch, and is held back no longer if no letter of the hold is left. Raises Superseded
-        if it is not at the epoch of `at`, ValueError for a row that the store cannot hold.
+        if it is not at the epoch of `at`, or, for a stream, not at its position either: nothing keeps the projector
+        from the rows. Raises ValueError for a row that the store cannot hold.
         """
         ...
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from diptych.errors import DiptychError
@@ -57,6 +58,10 @@ class Job(NamedTuple):
         return own if self.number is None else f"{own} {self.number}"
 
 
+_Slot = tuple[str, int, int]
+"""A job's fingerprint, a generation's number and a segment's."""
+
+
 class _Running(NamedTuple):
     projector: Projector
     task: asyncio.Task[None]
@@ -81,7 +86,9 @@ class ProjectionWorker:
         self._me = Worker(me, frozenset([job.fingerprint for job in jobs]))
         self._watch = Watch(me, lease, gone, clock)
         self._turn = min(TURN, lease / 4)
-        self._running: dict[tuple[str, int, int], _Running] = {}
+        self._running: dict[_Slot, _Running] = {}
+        self._filling: set[str] = set()
+        self._head: int | None = None
         self._look = asyncio.Event()
         self._beaten = False
 
@@ -111,7 +118,7 @@ class ProjectionWorker:
             self._look.clear()
             try:
                 await self._act()
-            except (DiptychError, Superseded) as error:
+            except Exception as error:  # noqa: BLE001 - nothing else would start the projectors again
                 log.warning("the projections' worker cannot look: %s", error)
                 await asyncio.sleep(self._turn.total_seconds())
 
@@ -129,7 +136,11 @@ class ProjectionWorker:
             if await self._views.expel(worker.id, worker.beat):
                 log.info("worker %s is taken for dead", worker.id)
                 living.remove(worker)
-        found = [(job, generation) for job in self._jobs if (generation := await self._generation(job)) is not None]
+        before, self._head = self._head, (await self._log.head()).position
+        goal = self._head if before is None else min(before, self._head)
+        found = [
+            (job, generation) for job in self._jobs if (generation := await self._generation(job, goal)) is not None
+        ]
         owners = assigned([place for job, generation in found for place in _places(job, generation)], living)
         for job, generation in found:
             mine = {place.segment for place in _places(job, generation) if owners[place] == self._me.id}
@@ -143,26 +154,31 @@ class ProjectionWorker:
             await self._stop(list(self._running))
         self._beaten = True
 
-    async def _generation(self, job: Job) -> Generation | None:
-        """The generation to work on. One that serves goes live as soon as it is not behind, if it is the first."""
+    async def _generation(self, job: Job, goal: int) -> Generation | None:
+        """The generation to work on. One that serves goes live as soon as it is not behind, if it is the first.
+
+        The goal is where the log was at the look before: under load it is always ahead of what is seen after it.
+        """
         shape, log_id = job.fold.shape, self._log.log_id
         if job.number is not None:
             return numbered(await self._views.generations(shape), job.number)
         generation = await self._views.prepare(shape, log_id, job.settings.segments)
-        if generation.state is State.FILLING and generation.position >= (await self._log.head()).position:
+        if generation.state is State.FILLING and generation.position >= goal:
             with suppress(Superseded):  # somebody has paused it
                 await self._views.complete(shape, generation.number)
                 await self._views.switch(shape, generation.number)
-            return await self._views.prepare(shape, log_id)
+            generation = await self._views.prepare(shape, log_id, job.settings.segments)
+        filling = generation.state is State.FILLING
+        (self._filling.add if filling else self._filling.discard)(job.fingerprint)
         return generation
 
     async def _tend(self, job: Job, generation: Generation, mine: AbstractSet[int]) -> None:
         """Runs what is to be run here of a generation, and nothing else of the projection."""
         await self._stop(
             [
-                (view, number, segment)
-                for view, number, segment in self._running
-                if view == job.view
+                (fingerprint, number, segment)
+                for fingerprint, number, segment in self._running
+                if fingerprint == job.fingerprint
                 and (number != generation.number or segment not in mine or generation.pause is not None)
             ]
         )
@@ -183,33 +199,36 @@ class ProjectionWorker:
     async def _notice_losses(self, job: Job, generation: Generation) -> None:
         """Stops what runs here on segments that others have by now."""
         for at in generation.checkpoints:
-            place = (job.view, at.generation, at.segment)
+            place = (job.fingerprint, at.generation, at.segment)
             if place in self._running and at.owner != self._me.id:
                 tidings.lost(job.view, at)
                 await self._stop([place])
 
     async def _start(self, job: Job, generation: Generation, at: Checkpoint) -> None:
         """Runs a projector on a segment, unless one is at work there under the same epoch, or the view is paused."""
-        place = (job.view, at.generation, at.segment)
+        place = (job.fingerprint, at.generation, at.segment)
         running = self._running.get(place)
         if generation.pause is not None or (
             running is not None and not running.task.done() and running.projector.checkpoint.epoch == at.epoch
         ):
             return
         await self._stop([place])
-        filling = generation.state is State.FILLING and job.number is None
-        on_idle = self._look.set if filling else job.on_idle  # it may be ready to go live
-        projector = Projector(job.fold, self._log, self._views, at, job.settings, on_idle)
+        projector = Projector(job.fold, self._log, self._views, at, job.settings, partial(self._idle, job))
         task = asyncio.create_task(projector.run(), name=f"{job.view} {at.generation}.{at.segment}")
         task.add_done_callback(self._ended)
         self._running[place] = _Running(projector, task)
+
+    def _idle(self, job: Job) -> None:
+        job.on_idle()
+        if job.fingerprint in self._filling:  # it may be ready to go live
+            self._look.set()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Superseded):
             log.error("a projector has ended", exc_info=error)
         self._look.set()
 
-    async def _stop(self, places: Sequence[tuple[str, int, int]]) -> None:
+    async def _stop(self, places: Sequence[_Slot]) -> None:
         tasks = [self._running.pop(place).task for place in places if place in self._running]
         for task in tasks:
             task.remove_done_callback(self._ended)

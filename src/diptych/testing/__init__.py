@@ -21,6 +21,7 @@ else:
             "view_generations",
             "view_pauses",
             "view_segments",
+            "view_starts",
             "view_leases",
             "view_letters",
         ],

@@ -14,7 +14,8 @@ from typing import Any, Generic, TypeVar, overload
 from diptych.errors import ContextError, Malformed, Rejected
 from diptych.log import EventCatalogue, Metadata, RecordedEvent, to_microseconds
 from diptych.messages import Command, Event, Shape, View
-from diptych.read import Fold, FoldRules, Poison, Projection, ViewShape
+from diptych.read import NOTHING_WITHHELD, Fold, FoldRules, Projection, ViewShape
+from diptych.read.parking import Parking
 from diptych.write import Aggregate, AggregateRules, Moment
 
 V = TypeVar("V", bound=View)
@@ -103,12 +104,7 @@ class GivenProjection(Generic[V]):
         fold = Fold(rules, catalogue)
         records = [_recorded(catalogue, number, event) for number, event in enumerate(events, 1)]
         self._shape = shape
-        try:
-            self._rows = [row for row in fold.apply(fold.plan(records), {}).values() if row is not None]
-            for row in self._rows:
-                shape.check(row)
-        except (Poison, ValueError) as error:
-            raise AssertionError(f"{shape.name} stands still: {error}") from error
+        self._rows = _folded(fold, records)
 
     def shows(self, *rows: V) -> None:
         """Exactly these rows, in any order."""
@@ -119,6 +115,19 @@ class GivenProjection(Generic[V]):
 
     def _sorted(self, rows: Iterable[V]) -> list[V]:
         return sorted(rows, key=lambda row: repr(self._shape.key_of(row)))
+
+
+def _folded(fold: Fold[V], records: Sequence[RecordedEvent]) -> list[V]:
+    rows: dict[Any, Any] = {}
+    parking = Parking(NOTHING_WITHHELD, "")
+    while records:
+        steps, planned = fold.plan(records, parking)
+        rows |= fold.apply(steps, rows, parking, careful=True)
+        records = records[planned:]
+    if parking.letters and (cause := parking.letters[0].cause) is not None:
+        position = parking.letters[0].position
+        raise AssertionError(f"{fold.shape.name} cannot apply event {position}: {cause.error}\n{cause.traceback}")
+    return [row for row in rows.values() if row is not None]
 
 
 def _through_json(message: T) -> T:

@@ -56,6 +56,7 @@ from diptych.testing.view_leases import ViewLeasesContract
 from diptych.testing.view_letters import ViewLettersContract
 from diptych.testing.view_pauses import ViewPausesContract
 from diptych.testing.view_segments import ViewSegmentsContract
+from diptych.testing.view_starts import ViewStartsContract
 from diptych.testing.view_words import LOG, OTHER_LOG, SINCE, at, live, loaded, only, standing, until_reached
 
 V = TypeVar("V", bound=View)
@@ -268,7 +269,12 @@ EXAMPLES = settings(
 
 
 class ViewStoreContract(
-    ViewGenerationsContract, ViewPausesContract, ViewSegmentsContract, ViewLeasesContract, ViewLettersContract
+    ViewGenerationsContract,
+    ViewStartsContract,
+    ViewPausesContract,
+    ViewSegmentsContract,
+    ViewLeasesContract,
+    ViewLettersContract,
 ):
     """Subclass it with a fixture `store`."""
 

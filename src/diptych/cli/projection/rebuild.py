@@ -136,7 +136,7 @@ class Helpers(NamedTuple):
     @asynccontextmanager
     async def at_work(self, view: str, generation: int, settings: ProjectionSettings) -> AsyncGenerator[None]:
         """Has them fill a generation meanwhile. Raises Stop where one cannot start; it has said why."""
-        work = Work(self.target, self.store, "warning", {view: settings}, {view: generation})
+        work = Work(self.target, self.store, "warning", {view: settings}, rebuilds={view: generation})
         async with AsyncExitStack() as stack:
             for _ in range(self.number):
                 helper = projecting("a process that fills", work)

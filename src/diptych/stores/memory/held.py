@@ -78,7 +78,7 @@ class HeldViews:
         self.lock = threading.Lock()
         self.views: dict[str, Mapping[int, HeldGeneration]] = {}
         self.pauses: dict[str, Pause] = {}
-        self.skips: dict[str, list[Skip]] = {}
+        self.skips: dict[str, dict[tuple[Hold, int], Skip]] = {}
         self.workers: dict[str, Worker] = {}
         self.bells: dict[str, Bell] = {}
         self._numbers: dict[str, int] = {}
@@ -143,8 +143,9 @@ def resegmented(held: HeldGeneration, segments: int) -> HeldGeneration:
     epoch = max([one.epoch for one in about.checkpoints]) + 1
     divided = held._replace(letters=_divided(held.letters, segments))
     anchor = about.checkpoints[0].anchor
+    failure = about.failure if about.astray else None
     checkpoints = [
-        Checkpoint(about.log_id, about.number, number, segments, epoch, anchor, parked=divided.parked(number))
+        Checkpoint(about.log_id, about.number, number, segments, epoch, anchor, None, divided.parked(number), failure)
         for number in range(segments)
     ]
     return divided._replace(about=about._replace(checkpoints=checkpoints))
@@ -181,12 +182,12 @@ def answering(found: Iterable[HeldGeneration], shape: ViewShape[Any]) -> HeldGen
 
 def _divided(letters: Iterable[tuple[int, Letter]], segments: int) -> list[tuple[int, Letter]]:
     """Letters with their segments, where there are so many: what holds back a stream does so in each."""
-    divided = [
-        (number, letter)
+    divided = {
+        (number, letter.hold, letter.position): (number, letter)
         for _, letter in letters
         for number in ([segment_of(letter.hold.key, segments)] if letter.hold.key else range(segments))
-    ]
-    return list(dict.fromkeys(divided))
+    }
+    return list(divided.values())
 
 
 def _freed(held: HeldGeneration, worker: str) -> HeldGeneration:

@@ -105,9 +105,10 @@ class MemoryViews:
     async def resegment(self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int) -> Generation:
         with self._held.lock:
             found = self._held.find(shape, at[0].generation)
-            there = [] if found is None else [(one.position, one.epoch) for one in found.about.checkpoints]
-            if found is None or there != [(one.position, one.epoch) for one in at]:
-                raise Superseded(f"generation {at[0].generation} of {shape.name} is not where it was any more")
+            there = [] if found is None else [(one.anchor, one.epoch) for one in found.about.checkpoints]
+            together = len({one.anchor for one in at}) == 1
+            if found is None or not together or there != [(one.anchor, one.epoch) for one in at]:
+                raise Superseded(f"the segments of generation {at[0].generation} of {shape.name} are not all there")
             divided = resegmented(found, segments)
             self._held.keep(shape, divided)
             return self._shown(shape, divided)
@@ -200,8 +201,7 @@ class MemoryViews:
             held = self._held.find(shape, at.generation)
             if held is None:
                 raise Superseded(f"generation {at.generation} of {shape.name} is gone")
-            skips = frozenset([(skip.hold, skip.position) for skip in self._held.skips.get(shape.name, ())])
-            return Withheld(held.holds(at.segment), skips)
+            return Withheld(held.holds(at.segment), frozenset(self._held.skips.get(shape.name, ())))
 
     async def letters(
         self, shape: ViewShape[Any], generation: int, hold: Hold | None = None, after: int = 0, limit: int = 1000
@@ -233,18 +233,18 @@ class MemoryViews:
         with self._held.lock:
             held = self._held.find(shape, at.generation)
             found = None if held is None else held.segment(at)
-            if held is None or found is None:
-                raise Superseded(f"segment {at.segment} of {shape.name} is not at epoch {at.epoch} any more")
+            if held is None or found is None or (hold.stream and found.position != at.position):
+                raise Superseded(f"segment {at.segment} of {shape.name} is not where it was at epoch {at.epoch}")
             held = held.forget(at.segment, hold, upto).park(at.segment, [] if left is None else [left]).write(changes)
             if skip is not None:
-                self._held.skips.setdefault(shape.name, []).append(skip)
+                self._held.skips.setdefault(shape.name, {})[skip.hold, skip.position] = skip
             settled = found._replace(epoch=found.epoch + 1, parked=held.parked(at.segment))
             self._held.keep(shape, moved(held, settled))
         self._wake_all(shape)
 
     async def skips(self, shape: ViewShape[Any]) -> Sequence[Skip]:
         with self._held.lock:
-            return sorted(self._held.skips.get(shape.name, ()), key=lambda skip: skip.position)
+            return sorted(self._held.skips.get(shape.name, {}).values(), key=lambda skip: skip.position)
 
     # Operators, and those who wait
 

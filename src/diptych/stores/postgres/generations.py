@@ -3,30 +3,20 @@
 Every function works on a connection, inside the transaction of whoever calls it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
 
-from diptych.errors import NotCaughtUp
-from diptych.log import Anchor
-from diptych.read import Checkpoint, Failure, Generation, ViewShape
+from diptych.log import BEGINNING, Anchor
+from diptych.read import Checkpoint, Failure, Generation, Pause, State, ViewShape
 from diptych.stores.postgres.connection import Connection
-from diptych.stores.postgres.rows import RowTable, short
+from diptych.stores.postgres.rows import RowTable, short, sql_view
 
 Tables = Callable[[ViewShape[Any], int], RowTable[Any]]
-
-
-def live_checkpoint(row: asyncpg.Record, shape: ViewShape[Any]) -> Checkpoint:
-    """Where the live generation stands, of which this is the row. Raises NotCaughtUp for one of another shape."""
-    generation = _generation(row)
-    if generation.fingerprint != shape.fingerprint:
-        position = generation.checkpoint.position
-        raise NotCaughtUp(
-            shape.name, position, position, "another version of the code, with another shape of it, fills it"
-        )
-    return generation.checkpoint
 
 
 class Place(NamedTuple):
@@ -47,76 +37,130 @@ class Generations:
         self._shape = shape
 
     async def all(self) -> list[Generation]:
-        """All of them, in order of their epochs."""
-        rows = await self._connection.fetch(self._sql["generations"], self._shape.name)
-        return [_generation(row) for row in rows]
+        """All of them, in order of their numbers."""
+        return generations_of(await self._connection.fetch(self._sql["generations"], self._shape.name))
+
+    async def find(self, number: int) -> Generation | None:
+        """The generation of a number."""
+        return next((found for found in await self.all() if found.number == number), None)
+
+    async def there(self, number: int) -> Generation:
+        """The generation of a number that is known to be there."""
+        return next(found for found in await self.all() if found.number == number)
 
     async def take_turn(self) -> None:
-        """Keeps others from changing them until the transaction ends."""
+        """Keeps others from changing them, and their segments from moving, until the transaction ends."""
         await self._connection.fetchval(self._sql["take_turn"], self._shape.name)
+        await self._connection.execute(self._sql["stop"], self._shape.name)
 
     async def tables(self) -> list[int]:
-        """The epochs of the tables that are there, also of generations that are gone or forgotten."""
+        """The numbers of the tables that are there, also of generations that are gone or forgotten."""
         prefix = f"{short(self._shape.name)}_"
         names = await self._connection.fetch(self._sql["tables"], self._place.schema, prefix)
-        epochs = [name.removeprefix(prefix) for (name,) in names]
-        return [int(epoch) for epoch in epochs if epoch.isdigit()]
+        numbers = [name.removeprefix(prefix) for (name,) in names]
+        return [int(number) for number in numbers if number.isdigit()]
 
-    async def add(self, log_id: str) -> Checkpoint:
+    async def leftovers(self) -> list[int]:
+        """The numbers of the tables of generations that are gone."""
+        tables = await self.tables()  # first: a table is never there before its generation
+        known = {generation.number for generation in await self.all()}
+        return [number for number in tables if number not in known]
+
+    async def add(self, log_id: str, segments: int) -> Generation:
         """An empty generation beside the others."""
-        shape = self._shape
-        epoch = max([*await self.tables(), *[found.checkpoint.epoch for found in await self.all()]], default=0) + 1
-        for statement in self._place.tables(shape, epoch).create():
+        name, fingerprint = self._shape.name, self._shape.fingerprint
+        highest = max(await self.tables(), default=0)
+        number: int = await self._connection.fetchval(self._sql["next_number"], name, highest)
+        for statement in self._place.tables(self._shape, number).create():
             await self._connection.execute(statement)
-        await self._connection.execute(self._sql["add"], shape.name, epoch, shape.fingerprint, log_id)
-        return next(found.checkpoint for found in await self.all() if found.checkpoint.epoch == epoch)
+        await self._connection.execute(self._sql["add"], name, number, fingerprint, log_id)
+        await self._connection.execute(self._sql["divide"], name, number, segments, 1, *BEGINNING, None)
+        return await self.there(number)
 
-    async def remove(self, epoch: int) -> None:
+    async def remove(self, number: int) -> None:
         """A generation is gone. Its table goes later: somebody may still read it."""
-        await self._connection.execute(self._sql["remove"], self._shape.name, epoch)
+        await self._connection.execute(self._sql["remove"], self._shape.name, number)
 
-    async def go_live(self, epoch: int) -> None:
-        """A generation answers, and the others are gone."""
-        for generation in await self.all():
-            if generation.checkpoint.epoch != epoch:
-                await self.remove(generation.checkpoint.epoch)
-        await self._connection.execute(self._sql["go_live"], self._shape.name, epoch)
-        for statement in self._place.tables(self._shape, epoch).show():
-            await self._connection.execute(statement)
+    async def go_live(self, number: int) -> None:
+        """A generation answers, when the one before is kept or gone."""
+        await self._change_state(number, State.LIVE)
+        await self._show(number)
         await self.wake()
 
-    async def pause(self, since: str) -> str | None:
-        """Refuses the commits of the view. Gives since when that was so, None if it was not."""
+    async def keep(self, number: int) -> None:
+        """A generation stays, and answers no more."""
+        await self._change_state(number, State.KEPT)
+
+    async def drop(self, number: int) -> None:
+        """A generation is gone, live or not; the SQL view shows another live one, if there is one."""
+        await self.remove(number)
+        if number == await self._connection.fetchval(self._sql["shown"], self._shape.name):
+            await self._show(max([found.number for found in await self.all() if found.live], default=None))
+        await self.wake()
+
+    async def divide(self, found: Generation, segments: int) -> None:
+        """A generation whose segments are all at one position has so many of them now. If it is astray, it stays so."""
+        name, number = self._shape.name, found.number
+        epoch = max([checkpoint.epoch for checkpoint in found.checkpoints]) + 1
+        failure = next((checkpoint.failure for checkpoint in found.checkpoints if checkpoint.astray), None)
+        stored = None if failure is None else msgspec.json.encode(failure)
+        place = (epoch, *found.checkpoints[0].anchor, stored)
+        await self._connection.execute(self._sql["unite"], name, number)
+        await self._connection.execute(self._sql["divide"], name, number, segments, *place)
+
+    async def pause(self, pause: Pause) -> Pause | None:
+        """Refuses the commits of the view. Gives the pause that there was, which stays."""
         before = await self._paused()
         if before is None:
-            await self._connection.execute(self._sql["pause"], self._shape.name, since)
+            await self._connection.execute(self._sql["pause"], self._shape.name, msgspec.json.encode(pause))
             await self._connection.execute(self._sql["hold"], self._shape.name, True)  # noqa: FBT003 - a bind value
             await self.wake()
         return before
 
-    async def resume(self) -> str | None:
-        """Takes the commits of the view again. Gives since when it was paused, None if it was not."""
+    async def resume(self) -> Pause | None:
+        """Takes the commits of the view again. Gives the pause that there was, None if there was none."""
         before = await self._paused()
         await self._connection.execute(self._sql["resume"], self._shape.name)
         await self._connection.execute(self._sql["hold"], self._shape.name, False)  # noqa: FBT003 - a bind value
         return before
 
-    async def fail(self, at: Checkpoint, failure: Failure) -> None:
-        """Keeps why the projection stands still."""
-        binds = (msgspec.json.encode(failure), self._shape.name, at.epoch, at.position)
-        await self._connection.execute(self._sql["fail"], *binds)
-        await self.wake()
-
     async def wake(self) -> None:
         """Has everyone look again who waits for the view, when the transaction is over."""
         await self._connection.fetchval(self._sql["wake"], self._shape.name)
 
-    async def _paused(self) -> str | None:
-        since = await self._connection.fetchval(self._sql["paused"], self._shape.name)
-        return None if since is None else str(since)
+    async def _change_state(self, number: int, state: State) -> None:
+        await self._connection.execute(self._sql["change_state"], self._shape.name, number, state.value)
+
+    async def _show(self, number: int | None) -> None:
+        """Puts the SQL view of the view's own name on the table of a generation, of whatever shape that is."""
+        table = None if number is None else self._place.tables(self._shape, number).table
+        columns = [] if table is None else await self._connection.fetch(self._sql["columns"], table)
+        for statement in sql_view(self._place.schema, self._shape.name, table, [name for (name,) in columns]):
+            await self._connection.execute(statement)
+        await self._connection.execute(self._sql["note_shown"], self._shape.name, number)
+
+    async def _paused(self) -> Pause | None:
+        return _pause(await self._connection.fetchval(self._sql["paused"], self._shape.name))
 
 
-def _generation(row: asyncpg.Record) -> Generation:
-    fingerprint, live, epoch, log_id, position, event_id, failure, paused = row
+def generations_of(rows: Iterable[asyncpg.Record]) -> list[Generation]:
+    """The generations of which these are the rows, one for each segment, in order."""
+    return [_generation(list(segments)) for _, segments in groupby(rows, key=itemgetter("generation"))]
+
+
+def checkpoint_of(row: Iterable[Any], log_id: str, generation: int, segment: int, segments: int) -> Checkpoint:
+    """The checkpoint that a row has, with its columns from `epoch` on."""
+    epoch, position, event_id, owner, parked, failure = row
     failed = None if failure is None else msgspec.json.decode(failure, type=Failure)
-    return Generation(fingerprint, live, Checkpoint(log_id, Anchor(position, event_id), epoch, failed, paused))
+    anchor = Anchor(position, event_id)
+    return Checkpoint(log_id, generation, segment, segments, epoch, anchor, owner, parked, failed)
+
+
+def _generation(rows: list[asyncpg.Record]) -> Generation:
+    number, fingerprint, log_id, state, pause = rows[0][:5]
+    checkpoints = [checkpoint_of(row[6:], log_id, number, segment, len(rows)) for segment, row in enumerate(rows)]
+    return Generation(number, fingerprint, log_id, State(state), checkpoints, _pause(pause))
+
+
+def _pause(stored: bytes | None) -> Pause | None:
+    return None if stored is None else msgspec.json.decode(stored, type=Pause)

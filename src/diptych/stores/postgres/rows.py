@@ -16,6 +16,7 @@ import msgspec
 from diptych.messages import View
 from diptych.read import Column, Key, Kind, ViewShape
 from diptych.read.columns import in_utc, integer, is_enum, nested_json, real, scaled
+from diptych.stores.postgres.connection import Connection
 
 V = TypeVar("V", bound=View)
 
@@ -125,16 +126,13 @@ def short(name: str) -> str:
 
 
 class RowTable(Generic[V]):
-    """One generation of a view: the table `name_epoch` in the schema of views, and the statements on it.
+    """One generation of a view: the table `name_number` in the schema of views."""
 
-    `advance` is the statement that moves the checkpoint: rows are written in the same one, where it did.
-    """
-
-    def __init__(self, shape: ViewShape[V], epoch: int, schema: str, advance: str) -> None:
+    def __init__(self, shape: ViewShape[V], number: int, schema: str) -> None:
         self.shape = shape
-        self._plain = f"{short(shape.name)}_{epoch}"
-        self._schema = quoted(schema)
-        self.table = f"{self._schema}.{quoted(self._plain)}"
+        self.keys = tuple([shape.column(name) for name in shape.key])
+        self._plain = f"{short(shape.name)}_{number}"
+        self.table = f"{quoted(schema)}.{quoted(self._plain)}"
         self.columns = ", ".join(quoted(column.name) for column in shape.columns)
         self._view = shape.view
         self._names = tuple([column.name for column in shape.columns])
@@ -142,12 +140,8 @@ class RowTable(Generic[V]):
         self._encoders = [(number, encode) for number, encode in encoders if encode is not None]
         decoders = [(number, decoder(column)) for number, column in enumerate(shape.columns)]
         self._decoders = [(number, decode) for number, decode in decoders if decode is not None]
-        self._key_encoders = [encoder(shape.column(name)) for name in shape.key]
-        self._advance = advance
+        self._key_encoders = [encoder(key) for key in self.keys]
         self._lookup = self._found_by_key()
-        self._commits = {
-            (rows, gone): self._commit(rows=rows, gone=gone) for rows in (False, True) for gone in (False, True)
-        }
 
     # Tables
 
@@ -167,21 +161,9 @@ class RowTable(Generic[V]):
             ],
         ]
 
-    def show(self) -> list[str]:
-        """The statements that put the SQL view of the view's own name, in lower case, on the table."""
-        shown = ", ".join(f"{quoted(name)} AS {quoted(name.lower())}" for name in self._names)
-        return [
-            f"DROP VIEW IF EXISTS {self._sql_view}",
-            f"CREATE VIEW {self._sql_view} AS SELECT {shown} FROM {self.table}",  # noqa: S608 - names
-        ]
-
     def drop(self) -> str:
         """The statement that drops the table, when no SQL view is on it any more."""
         return f"DROP TABLE IF EXISTS {self.table}"
-
-    @property
-    def _sql_view(self) -> str:
-        return f"{self._schema}.{quoted(short(self.shape.name.lower()))}"
 
     # Rows
 
@@ -215,56 +197,37 @@ class RowTable(Generic[V]):
         for key in keys:
             with suppress(ValueError):  # what the column cannot hold is not there
                 wanted.append(self.encode_key(key))
-        return self._lookup, _by_column(wanted, len(self.shape.key))
-
-    def commit(self, rows: Sequence[Sequence[Any]], gone: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
-        """The statement that moves the checkpoint and writes the rows, and its binds after the checkpoint's own."""
-        binds = [
-            *(_by_column(rows, len(self._names)) if rows else ()),
-            *(_by_column(gone, len(self.shape.key)) if gone else ()),
-        ]
-        return self._commits[bool(rows), bool(gone)], binds
-
-    # Statements
+        return self._lookup, by_column(wanted, len(self.keys))
 
     def _found_by_key(self) -> str:
         columns = ", ".join(f"row.{quoted(name)}" for name in self._names)
-        keys = [self.shape.column(name) for name in self.shape.key]
         return (
-            f"SELECT {columns} FROM {_rows(keys, 'wanted', 1)} JOIN {self.table} AS row ON "  # noqa: S608 - names
-            + " AND ".join(f"row.{quoted(key.name)} = wanted.{quoted(key.name)}" for key in keys)
+            f"SELECT {columns} FROM {row_arrays(self.keys, 'wanted', 1)} JOIN {self.table} AS row ON "  # noqa: S608 - names
+            + " AND ".join(f"row.{quoted(key.name)} = wanted.{quoted(key.name)}" for key in self.keys)
         )
 
-    def _commit(self, *, rows: bool, gone: bool) -> str:
-        """One statement, so one transaction and one round trip. It writes nothing where the checkpoint did not move."""
-        parts = [f"moved AS ({self._advance})"]
-        first = 6  # after the checkpoint's own binds
-        keys = [self.shape.column(name) for name in self.shape.key]
-        if rows:
-            added = _rows(self.shape.columns, "added", first)
-            updates = ", ".join(
-                f"{quoted(name)} = excluded.{quoted(name)}" for name in self._names if name not in self.shape.key
-            )
-            parts.append(
-                f"written AS (INSERT INTO {self.table} ({self.columns}) SELECT {self.columns} FROM {added} "  # noqa: S608 - names
-                f"WHERE EXISTS (SELECT FROM moved) ON CONFLICT ({', '.join(quoted(key.name) for key in keys)}) "
-                f"DO {f'UPDATE SET {updates}' if updates else 'NOTHING'})"
-            )
-            first += len(self._names)
-        if gone:
-            same = " AND ".join(f"row.{quoted(key.name)} = gone.{quoted(key.name)}" for key in keys)
-            parts.append(
-                f"deleted AS (DELETE FROM {self.table} AS row USING {_rows(keys, 'gone', first)} "  # noqa: S608 - names
-                f"WHERE {same} AND EXISTS (SELECT FROM moved))"
-            )
-        return f"WITH {', '.join(parts)} SELECT (SELECT live FROM moved)"  # noqa: S608 - names
+
+async def find_rows(connection: Connection, table: RowTable[V], keys: Sequence[Key]) -> dict[Key, V]:
+    """The rows of these keys that exist, by key."""
+    sql, binds = table.lookup(keys)
+    rows = [table.decode(values) for values in await connection.fetch(sql, *binds)]
+    return {table.shape.key_of(row): row for row in rows}
 
 
-def _rows(columns: Sequence[Column], name: str, first: int) -> str:
+def sql_view(schema: str, name: str, table: str | None, columns: Iterable[str]) -> list[str]:
+    """The statements that put the SQL view of a view's own name, in lower case, on a table, or on none."""
+    view = f"{quoted(schema)}.{quoted(short(name.lower()))}"
+    shown = ", ".join(f"{quoted(column)} AS {quoted(column.lower())}" for column in columns)
+    create = [] if table is None else [f"CREATE VIEW {view} AS SELECT {shown} FROM {table}"]  # noqa: S608 - names
+    return [f"DROP VIEW IF EXISTS {view}", *create]
+
+
+def row_arrays(columns: Sequence[Column], name: str, first: int) -> str:
     """Arrays, one for each column, as a table of this name; the first of them is the bind of that number."""
     arrays = ", ".join(f"${first + number}::{_TYPES[column.kind]}[]" for number, column in enumerate(columns))
     return f"unnest({arrays}) AS {name} ({', '.join(quoted(column.name) for column in columns)})"
 
 
-def _by_column(rows: Sequence[Sequence[Any]], width: int) -> list[Any]:
+def by_column(rows: Sequence[Sequence[Any]], width: int) -> list[Any]:
+    """The values of each column in an array, for `row_arrays`."""
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]

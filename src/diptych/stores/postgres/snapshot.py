@@ -1,23 +1,24 @@
 """Reading views: snapshots on transactions that the database itself holds to reading."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any, TypeVar
 
 import asyncpg
 
-from diptych.errors import DiptychError, Forbidden, Malformed, TooLarge, Unavailable
+from diptych.errors import DiptychError, Forbidden, Malformed, NotCaughtUp, TooLarge, Unavailable
 from diptych.messages import View
-from diptych.read import Checkpoint, Key, Kind, NeverFilled, Selector, ViewShape
+from diptych.read import Generation, Key, Kind, Letter, NeverFilled, Selector, State, ViewShape
 from diptych.read.views import MAX_ROWS
 from diptych.stores.postgres import select
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.connection import DRIVER_ERRORS, Connection, Pool, translate
 from diptych.stores.postgres.free_sql import as_subquery
-from diptych.stores.postgres.generations import Tables, live_checkpoint
-from diptych.stores.postgres.rows import RowTable, quoted
+from diptych.stores.postgres.generations import Tables, generations_of
+from diptych.stores.postgres.letters import Letters
+from diptych.stores.postgres.rows import RowTable, find_rows, quoted
 
 V = TypeVar("V", bound=View)
 T = TypeVar("T")
@@ -44,17 +45,17 @@ _FORBIDDEN = (
 class ViewReaders:
     """Gives snapshots. A connection belongs to one of them at a time."""
 
-    def __init__(self, address: Address, pool: Pool, tables: Tables) -> None:
+    def __init__(self, address: Address, pool: Pool, sql: Mapping[str, str], tables: Tables) -> None:
         self._address = address
         self._pool = pool
+        self._sql = sql
         self._tables = tables
-        self._sql = address.statements("views.sql")
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncGenerator["PostgresSnapshot"]:
         """A snapshot, which is taken with the first read."""
         async with self._pool.held(lambda connection: connection.execute(BEGIN)) as connection:
-            snapshot = PostgresSnapshot(self._address, connection, self._sql["live"], self._tables)
+            snapshot = PostgresSnapshot(self._address, connection, self._sql, self._tables)
             try:
                 yield snapshot
             finally:
@@ -64,11 +65,12 @@ class ViewReaders:
 class PostgresSnapshot:
     """See `diptych.read.Snapshot`."""
 
-    def __init__(self, address: Address, connection: Connection, view_sql: str, tables: Tables) -> None:
+    def __init__(self, address: Address, connection: Connection, sql: Mapping[str, str], tables: Tables) -> None:
         self._address = address
         self._connection = connection
-        self._view_sql = view_sql
+        self._sql = sql
         self._make_table = tables
+        self._numbers: dict[ViewShape[Any], int] = {}
         self._tables: dict[ViewShape[Any], RowTable[Any]] = {}
         self._turn = asyncio.Lock()
         self._over = False
@@ -82,14 +84,31 @@ class PostgresSnapshot:
             except DRIVER_ERRORS:
                 self._connection.terminate()
 
-    async def checkpoint(self, shape: ViewShape[Any]) -> Checkpoint:
-        row = await self._run(lambda connection: connection.fetchrow(self._view_sql, shape.name))
-        if row is None:
+    async def generation(self, shape: ViewShape[Any]) -> Generation:
+        live = self._sql["live"]
+        rows = await self._run(lambda connection: connection.fetch(live, shape.name, shape.fingerprint))
+        (found,) = generations_of(rows) or [await self._filling(shape)]
+        self._numbers[shape] = found.number
+        self._tables[shape] = self._make_table(shape, found.number)
+        return found
+
+    async def _filling(self, shape: ViewShape[Any]) -> Generation:
+        rows = await self._run(lambda connection: connection.fetch(self._sql["generations"], shape.name))
+        there = generations_of(rows)
+        if not there:
             where = self._address.shown
             raise NeverFilled(f"View {shape.name} was never filled in {where}; no projector has run there.")
-        checkpoint = live_checkpoint(row, shape)
-        self._tables[shape] = self._make_table(shape, checkpoint.epoch)
-        return checkpoint
+        for found in there:
+            if found.state is State.FILLING and found.fingerprint == shape.fingerprint:
+                return found
+        position = there[-1].position
+        raise NotCaughtUp(
+            shape.name, position, position, "another version of the code, with another shape of it, fills it"
+        )
+
+    async def held(self, shape: ViewShape[Any], keys: Collection[str] | None, upto: int) -> Letter | None:
+        number = self._numbers[shape]
+        return await self._run(lambda connection: Letters(connection, self._sql, shape.name).first(number, keys, upto))
 
     async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:
         table: RowTable[V] = self._tables[shape]
@@ -152,13 +171,6 @@ class PostgresSnapshot:
             if self._over:
                 raise Unavailable("This query has ended, and its views are closed: await every read in its handler.")
             return await work(self._connection)
-
-
-async def find_rows(connection: Connection, table: RowTable[V], keys: Sequence[Key]) -> dict[Key, V]:
-    """The rows of these keys that exist, by key."""
-    sql, binds = table.lookup(keys)
-    rows = [table.decode(values) for values in await connection.fetch(sql, *binds)]
-    return {table.shape.key_of(row): row for row in rows}
 
 
 def _sql_error(error: BaseException, address: Address) -> DiptychError:

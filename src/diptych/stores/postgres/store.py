@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 
 from diptych.log import UNOBSERVED, Bell, LogObserver
 from diptych.stores.postgres.address import address_of
+from diptych.stores.postgres.bells import ViewBells
 from diptych.stores.postgres.log import PostgresLog
 from diptych.stores.postgres.schema import migrate
-from diptych.stores.postgres.views import PostgresViews, ViewBells
+from diptych.stores.postgres.views import PostgresViews
 
 
 class PostgresStore:

@@ -2,72 +2,59 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-import asyncpg
-
-from diptych.errors import NotCaughtUp, Unavailable
-from diptych.log import Anchor, Bell
+from diptych.errors import Unavailable
 from diptych.messages import View
-from diptych.read import Checkpoint, Failure, Generation, Key, Snapshot, Superseded, ViewShape
+from diptych.read import (
+    Checkpoint,
+    Generation,
+    Hold,
+    Key,
+    Letter,
+    Pause,
+    Skip,
+    Snapshot,
+    State,
+    Superseded,
+    ViewShape,
+    Worker,
+)
 from diptych.stores.postgres.address import Address
-from diptych.stores.postgres.connection import UNSYNCED, Connection, Pool, milliseconds
-from diptych.stores.postgres.generations import Generations, Place, live_checkpoint
+from diptych.stores.postgres.bells import ViewBells
+from diptych.stores.postgres.connection import Connection, Pool, milliseconds
+from diptych.stores.postgres.generations import Generations, Place, generations_of
+from diptych.stores.postgres.leases import Leases
 from diptych.stores.postgres.listener import Listener
-from diptych.stores.postgres.rows import RowTable
+from diptych.stores.postgres.projected import PostgresProjected
 from diptych.stores.postgres.schema import check_schema
-from diptych.stores.postgres.snapshot import ViewReaders, find_rows
+from diptych.stores.postgres.snapshot import ViewReaders
+from diptych.stores.postgres.writing import Writing, write
 
 V = TypeVar("V", bound=View)
-
-WRITERS = 4
-"""Connections that the projectors of one opening share."""
+T = TypeVar("T")
 
 READERS = 8
 """Snapshots that one opening may hold at a time; further queries wait for one of them."""
 
-LOCK_TIMEOUT = timedelta(seconds=5)
-"""How long a change of generations waits for its turn, and for SQL on the generation that answered before."""
-
 DROP_TIMEOUT = timedelta(milliseconds=100)
 """How long the table of a generation that is gone waits for those who read it before it is left where it is."""
 
-T = TypeVar("T")
+_SETTLE_BINDS = 4
 
 
-class ViewBells:
-    """A bell for each view, shared by everything in this process that opens the same store."""
-
-    def __init__(self) -> None:
-        self._bells: dict[str, Bell] = {}
-
-    def of(self, view: str) -> Bell:
-        """The bell of a view, rung for its live generation."""
-        return self._bells.setdefault(view, Bell())
-
-    def wake_all(self, view: str) -> None:
-        """Another generation is live, or none goes on: those who wait look for themselves."""
-        if (old := self._bells.pop(view, None)) is not None:
-            old.ring(2**63)
-
-
-class PostgresViews:
+class PostgresViews(PostgresProjected):
     """See `diptych.read.ViewStore`. It belongs to the event loop that it was opened in."""
 
     def __init__(self, address: Address, bells: ViewBells) -> None:
-        self._address = address
-        self._bells = bells
-        self._sql = address.statements("views.sql")
-        self._tables: dict[tuple[str, int], RowTable[Any]] = {}
-        self._writers = Pool(address, "projector", WRITERS, UNSYNCED)
-        readers = Pool(address, "query", READERS)
-        self._reading = readers
-        self._listener = Listener(address, self._writers, self._hear)
-        self._readers = ViewReaders(address, readers, self._table)
+        super().__init__(address, bells)
+        self._reading = Pool(address, "query", READERS)
+        self._readers = ViewReaders(address, self._reading, self._sql, self._table)
+        self._listener = Listener(address, self._writers, bells.hear)
 
     async def open(self) -> None:
         """Looks whether the store is there and of this version. Raises Unavailable, NotAStore."""
@@ -79,77 +66,82 @@ class PostgresViews:
         await self._writers.close()
         await self._reading.close()
 
-    # Generations: from the projectors' loop, or an operator's
+    # Generations
 
-    async def prepare(self, shape: ViewShape[Any], log_id: str) -> Checkpoint:
-        async def work(generations: Generations) -> Checkpoint | None:
-            """The checkpoint of a live generation that fits, or None where another one went live."""
-            found = await generations.all()
-            fitting = [generation for generation in found if generation.fits(shape, log_id)]
-            for generation in fitting:
-                if generation.live:
-                    return generation.checkpoint
-            ready = fitting[0].checkpoint if fitting else await generations.add(log_id)
-            await generations.go_live(ready.epoch)
-            return None
+    async def prepare(self, shape: ViewShape[Any], log_id: str, segments: int = 1) -> Generation:
+        wanted = (State.LIVE, State.FILLING)
+        found = _fitting(await self.generations(shape), shape, log_id, wanted)
+        return found or await self._ready(shape, log_id, segments, wanted)
 
-        for found in await self.generations(shape):
-            if found.live and found.fits(shape, log_id):
-                return found.checkpoint
-        if (checkpoint := await self._in_turn(shape, work)) is not None:
-            return checkpoint
-        self._bells.wake_all(shape.name)
-        await self._drop(shape)
-        return await self.prepare(shape, log_id)
+    async def begin(self, shape: ViewShape[Any], log_id: str, segments: int = 1, *, anew: bool = False) -> Generation:
+        return await self._ready(shape, log_id, segments, () if anew else (State.FILLING,))
 
-    async def begin(self, shape: ViewShape[Any], log_id: str, *, anew: bool = False) -> Checkpoint:
-        async def work(generations: Generations) -> Checkpoint:
-            found = await generations.all()
-            unfinished = [generation for generation in found if not generation.live]
-            for generation in unfinished:
-                if generation.fits(shape, log_id) and not anew:
-                    return generation.checkpoint
-            begun = await generations.add(log_id)
-            for generation in unfinished:
-                await generations.remove(generation.checkpoint.epoch)
-            return begun
+    async def _ready(self, shape: ViewShape[Any], log_id: str, segments: int, wanted: Sequence[State]) -> Generation:
+        """The one that fits in the first of these states; else an empty one, in the place of an unfinished one."""
 
-        begun = await self._in_turn(shape, work)
-        await self._drop(shape)
-        return begun
+        async def work(generations: Generations) -> Generation:
+            there = await generations.all()
+            if (found := _fitting(there, shape, log_id, wanted)) is not None:
+                return found
+            for generation in there:
+                if generation.fingerprint == shape.fingerprint and generation.state is State.FILLING:
+                    await generations.remove(generation.number)
+            return await generations.add(log_id, segments)
 
-    async def switch(self, shape: ViewShape[Any], at: Checkpoint) -> bool:
+        ready = await self._in_turn(shape, work)
+        await self._sweep(shape)
+        return ready
+
+    async def switch(self, shape: ViewShape[Any], number: int, *, keep: bool = False) -> bool:
         async def work(generations: Generations) -> bool:
-            found = await generations.all()
-            ready = next((generation for generation in found if generation.checkpoint.epoch == at.epoch), None)
-            if ready is None or ready.checkpoint.paused:
-                raise Superseded(f"generation {at.epoch} of {shape.name} is {'paused' if ready else 'gone'}")
-            live = next((generation for generation in found if generation.live), None)
+            own = [found for found in await generations.all() if found.fingerprint == shape.fingerprint]
+            ready = next((found for found in own if found.number == number), None)
+            if ready is None or ready.pause is not None:
+                raise Superseded(f"generation {number} of {shape.name} is {'paused' if ready else 'gone'}")
+            live = next((found for found in own if found.live), None)
             if ready.live or not ready.may_replace(live):
                 return ready.live
-            await generations.go_live(at.epoch)
+            if live is not None:
+                await (generations.keep if keep else generations.remove)(live.number)
+            await generations.go_live(number)
             return True
 
         switched = await self._in_turn(shape, work)
         self._bells.wake_all(shape.name)
-        await self._drop(shape)
+        await self._sweep(shape)
         return switched
+
+    async def drop(self, shape: ViewShape[Any], number: int) -> bool:
+        async def work(generations: Generations) -> bool:
+            found = await generations.find(number)
+            if found is not None and found.live and found.fingerprint == shape.fingerprint:
+                raise Superseded(f"generation {number} of {shape.name} is live")
+            if found is not None:
+                await generations.drop(number)
+            return found is not None
+
+        dropped = await self._in_turn(shape, work)
+        self._bells.wake_all(shape.name)
+        await self._sweep(shape)
+        return dropped
 
     async def generations(self, shape: ViewShape[Any]) -> Sequence[Generation]:
         return await self._writers.run(lambda connection: self._of(connection, shape).all())
 
-    async def pause(self, shape: ViewShape[Any], since: str) -> str | None:
-        before = await self._in_turn(shape, lambda generations: generations.pause(since))
-        self._bells.wake_all(shape.name)
-        return before
+    async def resegment(self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int) -> Generation:
+        number = at[0].generation
 
-    async def resume(self, shape: ViewShape[Any]) -> str | None:
-        return await self._in_turn(shape, lambda generations: generations.resume())
+        async def work(connection: Connection) -> Generation:
+            generations = self._of(connection, shape)
+            await generations.take_turn()
+            found = await generations.find(number)
+            if found is None or not _stands(found, at):
+                raise Superseded(f"generation {number} of {shape.name} is not at {at[0].position} as a whole any more")
+            await generations.divide(found, segments)
+            await self._letters(connection, shape).deal(number, segments)
+            return await generations.there(number)
 
-    async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
-        await self._in_turn(shape, lambda generations: generations.fail(at, failure))
-        self._bells.wake_all(shape.name)
-        return at._replace(failure=failure)
+        return await self._in_transaction(work)
 
     def _of(self, connection: Connection, shape: ViewShape[Any]) -> Generations:
         return Generations(connection, Place(self._address.views_schema, self._sql, self._table), shape)
@@ -158,70 +150,90 @@ class PostgresViews:
         """The change in a transaction, alone among those who change the generations of the view."""
 
         async def work(connection: Connection) -> T:
-            async with connection.transaction():
-                await connection.execute(f"SET LOCAL lock_timeout = {milliseconds(LOCK_TIMEOUT)}")
-                generations = self._of(connection, shape)
-                await generations.take_turn()
-                return await change(generations)
+            generations = self._of(connection, shape)
+            await generations.take_turn()
+            return await change(generations)
 
-        return await self._writers.run(work)
+        return await self._in_transaction(work)
 
-    async def _drop(self, shape: ViewShape[Any]) -> None:
+    async def _sweep(self, shape: ViewShape[Any]) -> None:
         """Drops the tables of generations that are gone. One that somebody still reads stays until the next time."""
-        epochs = await self._writers.run(lambda connection: self._of(connection, shape).tables())
-        known = {generation.checkpoint.epoch for generation in await self.generations(shape)}
-        newest = max(known, default=0)  # one that others have just begun may not be known yet
 
-        async def work(connection: Connection, epoch: int) -> None:
+        async def work(connection: Connection, number: int) -> None:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL lock_timeout = {milliseconds(DROP_TIMEOUT)}")
-                await connection.execute(self._table(shape, epoch).drop())
+                await connection.execute(self._table(shape, number).drop())
 
-        for epoch in epochs:
-            if epoch < newest and epoch not in known:
-                with suppress(Unavailable):
-                    await self._writers.run(partial(work, epoch=epoch))
+        for number in await self._writers.run(lambda connection: self._of(connection, shape).leftovers()):
+            with suppress(Unavailable):
+                await self._writers.run(partial(work, number=number))
 
-    # Writing: from the projectors' loop
+    # Leases
 
-    async def load(self, shape: ViewShape[V], keys: Collection[Key], at: Checkpoint) -> dict[Key, V]:
-        table: RowTable[V] = self._table(shape, at.epoch)
+    async def beat(self, worker: Worker) -> Sequence[Worker]:
+        return await self._writers.run(lambda connection: Leases(connection, self._sql).beat(worker))
 
-        async def work(connection: Connection) -> dict[Key, V]:
-            if await connection.fetchval(self._sql["exists"], shape.name, at.epoch):
-                with suppress(asyncpg.exceptions.UndefinedTableError):
-                    return await find_rows(connection, table, list(keys))
-            raise Superseded(f"generation {at.epoch} of {shape.name} is gone")
+    async def expel(self, worker: str, beat: int) -> bool:
+        return await self._writers.run(lambda connection: Leases(connection, self._sql).expel(worker, beat))
 
-        return await self._writers.run(work)
+    async def leave(self, worker: str) -> None:
+        await self._writers.run(lambda connection: Leases(connection, self._sql).leave(worker))
 
-    async def commit(
-        self, shape: ViewShape[V], changes: Mapping[Key, V | None], at: Checkpoint, upto: Anchor
-    ) -> Checkpoint:
-        table: RowTable[V] = self._table(shape, at.epoch)
-        rows = [table.encode(row) for row in changes.values() if row is not None]
-        gone = [table.encode_key(key) for key, row in changes.items() if row is None]
-        sql, binds = table.commit(rows, gone)
-        checkpoint = (upto.position, upto.event_id, shape.name, at.epoch, at.position)
+    async def take(self, shape: ViewShape[Any], at: Checkpoint, worker: str) -> Checkpoint:
+        taken = await self._writers.run(lambda connection: Leases(connection, self._sql).take(shape.name, at, worker))
+        if taken is None:
+            raise Superseded(f"segment {at.segment} of {shape.name} is not free at epoch {at.epoch} any more")
+        return taken
 
-        async def work(connection: Connection) -> bool | None:
-            """Whether the generation is live, or None where its checkpoint did not move."""
-            try:
-                live: bool | None = await connection.fetchval(sql, *checkpoint, *binds)
-            except (asyncpg.exceptions.DataError, asyncpg.exceptions.IntegrityConstraintViolationError) as error:
-                raise ValueError(f"the store cannot hold a row: {error}") from error
-            except asyncpg.exceptions.UndefinedTableError:
-                return None
-            return live
+    async def release(self, shape: ViewShape[Any], at: Checkpoint) -> None:
+        await self._writers.run(lambda connection: Leases(connection, self._sql).release(shape.name, at))
 
-        live = await self._writers.run(work)
-        if live is None:
-            raise Superseded(f"generation {at.epoch} of {shape.name} is not at {at.position} any more, or paused")
-        if live:
-            self._bells.of(shape.name).ring(upto.position)
-        return Checkpoint(at.log_id, upto, at.epoch)
+    # Dead letters
 
-    # Reading: from the loop of the queries
+    async def letters(
+        self, shape: ViewShape[Any], generation: int, hold: Hold | None = None, after: int = 0, limit: int = 1000
+    ) -> Sequence[tuple[int, Letter]]:
+        return await self._writers.run(
+            lambda connection: self._letters(connection, shape).find(generation, hold, after, limit)
+        )
+
+    async def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold, in one transaction
+        self,
+        shape: ViewShape[V],
+        at: Checkpoint,
+        hold: Hold,
+        upto: int,
+        changes: Mapping[Key, V | None],
+        left: Letter | None = None,
+        skip: Skip | None = None,
+    ) -> None:
+        writing = Writing(self._table(shape, at.generation), self._sql["settle"], _SETTLE_BINDS)
+        sql, rows = writing.prepare(changes)
+
+        async def work(connection: Connection) -> None:
+            if await write(connection, sql, (shape.name, at.generation, at.segment, at.epoch, *rows)) is None:
+                raise Superseded(f"segment {at.segment} of {shape.name} is not at epoch {at.epoch} any more")
+            letters = self._letters(connection, shape)
+            await letters.settle(at, hold, upto, left)
+            if skip is not None:
+                await letters.skip(skip)
+            await self._of(connection, shape).wake()
+
+        await self._in_transaction(work)
+        self._bells.wake_all(shape.name)
+
+    async def skips(self, shape: ViewShape[Any]) -> Sequence[Skip]:
+        return await self._writers.run(lambda connection: self._letters(connection, shape).skips())
+
+    # Operators, and those who wait
+
+    async def pause(self, shape: ViewShape[Any], pause: Pause) -> Pause | None:
+        before = await self._in_turn(shape, lambda generations: generations.pause(pause))
+        self._bells.wake_all(shape.name)
+        return before
+
+    async def resume(self, shape: ViewShape[Any]) -> Pause | None:
+        return await self._in_turn(shape, lambda generations: generations.resume())
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
         return self._readers.snapshot()
@@ -229,10 +241,7 @@ class PostgresViews:
     async def reached(self, shape: ViewShape[Any], position: int, timeout: timedelta) -> bool:
         deadline = time.monotonic() + timeout.total_seconds()
         while True:
-            poll, bell = (
-                self._listener.poll,
-                self._bells.of(shape.name),
-            )  # first, so that no word after this look is lost
+            poll, bell = self._listener.poll, self._bells.of(shape)  # first, so that no word after this look is lost
             if await self._may_have_reached(shape, position):
                 return True
             left = timedelta(seconds=deadline - time.monotonic())
@@ -244,25 +253,20 @@ class PostgresViews:
                 await asyncio.sleep(min(left, poll).total_seconds())
 
     async def _may_have_reached(self, shape: ViewShape[Any], position: int) -> bool:
-        row = await self._writers.run(lambda connection: connection.fetchrow(self._sql["live"], shape.name))
-        if row is None:
-            return False
-        with suppress(NotCaughtUp):
-            checkpoint = live_checkpoint(row, shape)
-            return checkpoint.position >= position or checkpoint.hindrance is not None
-        return False
+        binds = (shape.name, shape.fingerprint)
+        rows = await self._writers.run(lambda connection: connection.fetch(self._sql["live"], *binds))
+        return any(live.position >= position or live.hindrance is not None for live in generations_of(rows))
 
-    def _hear(self, word: str) -> None:
-        what, _, rest = word.partition(" ")
-        if what == "view":
-            position, _, view = rest.partition(" ")
-            self._bells.of(view).ring(int(position))
-        elif what == "wake":
-            self._bells.wake_all(rest)
 
-    def _table(self, shape: ViewShape[V], epoch: int) -> RowTable[V]:
-        table = self._tables.get((shape.fingerprint, epoch))
-        if table is None:
-            table = RowTable(shape, epoch, self._address.views_schema, self._sql["advance"])
-            self._tables[shape.fingerprint, epoch] = table
-        return table
+def _fitting(
+    there: Sequence[Generation], shape: ViewShape[Any], log_id: str, wanted: Sequence[State]
+) -> Generation | None:
+    """The generation that fits in the first of these states that there is one in."""
+    fitting = {found.state: found for found in there if found.fits(shape, log_id)}
+    return next((fitting[state] for state in wanted if state in fitting), None)
+
+
+def _stands(found: Generation, at: Sequence[Checkpoint]) -> bool:
+    """Whether all segments are still where they were seen, and at one position."""
+    there = [(one.position, one.epoch) for one in found.checkpoints]
+    return there == [(one.position, one.epoch) for one in at] and len({one.position for one in at}) == 1

@@ -1,4 +1,4 @@
-"""The generations of a view in its file: which there are, and how one comes, goes live, is divided anew and goes.
+"""The generations of a view in its file: which there are, and how one goes live, and how one goes.
 
 Every function works on a connection, inside the transaction of whoever calls it.
 """
@@ -9,12 +9,10 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-import msgspec
-
-from diptych.log import BEGINNING, Anchor
-from diptych.read import Checkpoint, Failure, Generation, Pause, State, Superseded, ViewShape
+from diptych.read import Generation, Pause, State, ViewShape
+from diptych.read.checkpoint import numbered
 from diptych.stores.sqlite.checkpoints import SQL, checkpoint
-from diptych.stores.sqlite.rows import RowTable, dropped_name, quoted, table_name
+from diptych.stores.sqlite.rows import dropped_name, quoted, table_name
 
 
 def answering(handle: sqlite3.Connection, shape: ViewShape[Any]) -> Generation | None:
@@ -36,26 +34,7 @@ def of_shape(handle: sqlite3.Connection, shape: ViewShape[Any], state: State) ->
 
 def find(handle: sqlite3.Connection, name: str, number: int) -> Generation | None:
     """The generation of this number."""
-    return next((one for one in generations(handle, name) if one.number == number), None)
-
-
-def standing(handle: sqlite3.Connection, name: str, number: int) -> Generation:
-    """The generation of this number, which is there."""
-    found = find(handle, name, number)
-    assert found is not None  # noqa: S101 - it was just written
-    return found
-
-
-def add(handle: sqlite3.Connection, shape: ViewShape[Any], log_id: str, segments: int) -> Generation:
-    """An empty generation, in the place of one that is filled already."""
-    if (unfinished := of_shape(handle, shape, State.FILLING)) is not None:
-        drop(handle, shape.name, unfinished.number)
-    ((number,),) = handle.execute(SQL["next_number"], (shape.name,)).fetchall()
-    for statement in RowTable(shape, number).create():
-        handle.execute(statement)
-    handle.execute(SQL["add"], (shape.name, number, shape.fingerprint, log_id, segments))
-    _add_segments(handle, shape.name, number, segments, 1, BEGINNING)
-    return standing(handle, shape.name, number)
+    return numbered(generations(handle, name), number)
 
 
 def go_live(handle: sqlite3.Connection, name: str, ready: Generation, before: Generation | None, *, keep: bool) -> None:
@@ -86,18 +65,6 @@ def show(handle: sqlite3.Connection, name: str, number: int | None) -> None:
     handle.execute(SQL["set_shown"], (number, name))
 
 
-def divide(handle: sqlite3.Connection, name: str, at: Sequence[Checkpoint], segments: int) -> None:
-    """Divides a generation into so many free segments, where the ones before were. Its letters are left as they are."""
-    number, anchor = at[0].generation, at[0].anchor
-    found = find(handle, name, number)
-    there = [] if found is None else [(one.anchor, one.epoch) for one in found.checkpoints]
-    if found is None or there != [(one.anchor, one.epoch) for one in at] or {one.anchor for one in at} != {anchor}:
-        raise Superseded(f"the segments of generation {number} of {name} are not all at {anchor.position} any more")
-    handle.execute(SQL["set_segments"], (segments, name, number))
-    handle.execute(SQL["remove_segments"], (name, number))
-    _add_segments(handle, name, number, segments, max([one.epoch for one in at]) + 1, anchor, found.failure)
-
-
 def paused(handle: sqlite3.Connection, name: str) -> Pause | None:
     """The pause of a view."""
     row = handle.execute(SQL["paused"], (name,)).fetchone()
@@ -113,16 +80,3 @@ def _generation(rows: Sequence[Sequence[Any]]) -> Generation:
     checkpoints = [checkpoint(log_id, number, segments, row[7:]) for row in rows]
     pause = None if since is None else Pause(since, reason)
     return Generation(number, fingerprint, log_id, State(state), checkpoints, pause)
-
-
-def _add_segments(  # noqa: PLR0913, PLR0917 - what they have in common
-    handle: sqlite3.Connection,
-    name: str,
-    number: int,
-    segments: int,
-    epoch: int,
-    anchor: Anchor,
-    failure: Failure | None = None,
-) -> None:
-    common = (epoch, *anchor, None if failure is None else msgspec.json.encode(failure))
-    handle.executemany(SQL["add_segment"], [(name, number, segment, *common) for segment in range(segments)])

@@ -40,13 +40,18 @@ def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold
     _count(handle, name, at, _is_held(handle, name, at, hold) - before)
 
 
-def reassign(handle: sqlite3.Connection, name: str, generation: int, segments: int) -> None:
-    """The letters of a generation go to the segments that it is divided into by now."""
+def divide_letters(handle: sqlite3.Connection, name: str, generation: int, segments: int) -> None:
+    """The letters of a generation go to the segments that it has by now; what holds back a stream does so in each."""
     keys = [key for (key,) in handle.execute(SQL["parked_keys"], (name, generation)).fetchall()]
     handle.executemany(SQL["assign"], [(segment_of(key, segments), name, generation, key) for key in keys])
     handle.executemany(SQL["copy_streams"], [(name, generation, segment) for segment in range(segments)])
     handle.execute(SQL["cut_streams"], (name, generation, segments))
     handle.execute(SQL["recount"], (name, generation))
+
+
+def copy_letters(handle: sqlite3.Connection, name: str, generation: int, to: int, upto: int) -> None:
+    """Another generation has the letters up to a position, too."""
+    handle.execute(SQL["copy_letters"], (name, generation, to, upto))
 
 
 def withheld(handle: sqlite3.Connection, name: str, at: Checkpoint) -> Withheld:

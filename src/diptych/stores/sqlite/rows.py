@@ -112,7 +112,8 @@ class RowTable(Generic[V]):
 
     def __init__(self, shape: ViewShape[V], generation: int) -> None:
         self.shape = shape
-        self.table = quoted(table_name(shape.name, generation))
+        self._name = table_name(shape.name, generation)
+        self.table = quoted(self._name)
         self.columns = ", ".join(quoted(column.name) for column in shape.columns)
         self._view = shape.view
         self._names = tuple([column.name for column in shape.columns])
@@ -122,31 +123,33 @@ class RowTable(Generic[V]):
         self._decoders = [(number, decode) for number, decode in decoders if decode is not None]
         self._key_encoders = [encoder(shape.column(name)) for name in shape.key]
         self._key_is_plain = not any(self._key_encoders)
-        keys = ", ".join(quoted(name) for name in shape.key)
+        self._keys = ", ".join(quoted(name) for name in shape.key)
         rest = [quoted(name) for name in self._names if name not in shape.key]
         updates = ", ".join(f"{name} = excluded.{name}" for name in rest)
         self.upsert = (
             f"INSERT INTO {self.table} ({self.columns}) VALUES ({', '.join('?' * len(self._names))}) "  # noqa: S608 - names
-            f"ON CONFLICT ({keys}) DO {f'UPDATE SET {updates}' if updates else 'NOTHING'}"
+            f"ON CONFLICT ({self._keys}) DO {f'UPDATE SET {updates}' if updates else 'NOTHING'}"
         )
         self.delete = f"DELETE FROM {self.table} WHERE " + " AND ".join(f"{quoted(name)} = ?" for name in shape.key)  # noqa: S608 - names
         self._lookups = {size: self._lookup(size) for size in _CHUNKS}
 
-    def create(self) -> list[str]:
-        """The statements that make the table and its indexes."""
+    @property
+    def create(self) -> str:
+        """The statement that makes the table."""
         columns = [
             f"{quoted(column.name)} {_TYPES.get(column.kind, 'TEXT')}{'' if column.optional else ' NOT NULL'}"
             for column in self.shape.columns
         ]
-        keys = ", ".join(quoted(name) for name in self.shape.key)
-        index = self.table.strip('"')
-        return [
-            f"CREATE TABLE {self.table} ({', '.join(columns)}, PRIMARY KEY ({keys})) STRICT, WITHOUT ROWID",
-            *[
-                f"CREATE INDEX {quoted(f'{index}_{name}')} ON {self.table} ({quoted(name)}, {keys})"
-                for name in self.shape.index
-            ],
-        ]
+        return f"CREATE TABLE {self.table} ({', '.join(columns)}, PRIMARY KEY ({self._keys})) STRICT, WITHOUT ROWID"
+
+    def complete(self) -> list[str]:
+        """The statements that make the indexes which are not there yet."""
+        named = [(quoted(f"{self._name}_{name}"), quoted(name)) for name in self.shape.index]
+        return [f"CREATE INDEX IF NOT EXISTS {index} ON {self.table} ({name}, {self._keys})" for index, name in named]
+
+    def copy_from(self, other: "RowTable[V]") -> str:
+        """The statement that takes over all rows of another generation."""
+        return f"INSERT INTO {self.table} ({self.columns}) SELECT {self.columns} FROM {other.table}"  # noqa: S608 - names
 
     def encode(self, row: V) -> Sequence[Any]:
         """A row as bind values. Raises ValueError where the table cannot hold it."""

@@ -30,7 +30,7 @@ from diptych.read import (
     Worker,
 )
 from diptych.stores.sql import load_script
-from diptych.stores.sqlite import leases
+from diptych.stores.sqlite import filling, leases
 from diptych.stores.sqlite.bells import ViewBells
 from diptych.stores.sqlite.checkpoints import SQL, advance, fail, lowest
 from diptych.stores.sqlite.connection import (
@@ -44,18 +44,15 @@ from diptych.stores.sqlite.connection import (
 )
 from diptych.stores.sqlite.dropped import Sweeper
 from diptych.stores.sqlite.generations import (
-    add,
     answering,
-    divide,
     drop,
     find,
     generations,
     go_live,
     of_shape,
     paused,
-    standing,
 )
-from diptych.stores.sqlite.letters import held_back, letters, park, reassign, settle, skips, withheld
+from diptych.stores.sqlite.letters import held_back, letters, park, settle, skips, withheld
 from diptych.stores.sqlite.rows import RowChanges, RowTable
 from diptych.stores.sqlite.snapshot import ViewReaders, find_rows
 
@@ -100,21 +97,30 @@ class SqliteViews:
 
     async def prepare(self, shape: ViewShape[Any], log_id: str, segments: int = 1) -> Generation:
         with self._transaction() as writer:
-            fitting = [one for one in generations(writer, shape.name) if one.fits(shape, log_id)]
-            live = next((one for one in fitting if one.live), None)
-            unfinished = next((one for one in fitting if one.state is State.FILLING), None)
-            ready = live or unfinished or add(writer, shape, log_id, segments)
+            ready = filling.prepare(writer, shape, log_id, segments)
         self._sweeper.sweep()
         return ready
 
-    async def begin(self, shape: ViewShape[Any], log_id: str, segments: int = 1, *, anew: bool = False) -> Generation:
+    async def begin(
+        self,
+        shape: ViewShape[Any],
+        log_id: str,
+        segments: int = 1,
+        *,
+        anew: bool = False,
+        onto: Anchor | None = None,
+    ) -> Generation:
         with self._transaction() as writer:
-            unfinished = of_shape(writer, shape, State.FILLING)
-            if unfinished is not None and unfinished.log_id == log_id and not anew:
-                return unfinished
-            begun = add(writer, shape, log_id, segments)
+            if onto is None:
+                begun = filling.begin(writer, shape, log_id, segments, anew=anew)
+            else:
+                begun = filling.begin_onto(writer, shape, log_id, segments, onto)
         self._sweeper.sweep()
         return begun
+
+    async def complete(self, shape: ViewShape[Any], number: int) -> None:
+        with self._transaction() as writer:
+            filling.complete(writer, shape, number)
 
     async def switch(self, shape: ViewShape[Any], number: int, *, keep: bool = False) -> bool:
         with self._transaction() as writer:
@@ -124,6 +130,7 @@ class SqliteViews:
             live = of_shape(writer, shape, State.LIVE)
             if ready.live or not ready.may_replace(live):
                 return ready.live
+            filling.complete(writer, shape, number)
             go_live(writer, shape.name, ready, live, keep=keep)
         self._bells.wake_all(shape.name)
         self._sweeper.sweep()
@@ -147,9 +154,7 @@ class SqliteViews:
 
     async def resegment(self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int) -> Generation:
         with self._transaction() as writer:
-            divide(writer, shape.name, at, segments)
-            reassign(writer, shape.name, at[0].generation, segments)
-            return standing(writer, shape.name, at[0].generation)
+            return filling.divide(writer, shape, at, segments)
 
     # Leases
 

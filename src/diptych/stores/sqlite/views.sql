@@ -248,6 +248,13 @@ WHERE name = ?1 AND generation = ?2 AND key = '';
 -- binds: name, generation, segments
 DELETE FROM diptych_letter WHERE name = ? AND generation = ? AND key = '' AND segment >= ?;
 
+-- name: copy_letters
+-- purpose: the letters of a generation up to a position are those of another, too
+-- binds: name, generation, other generation, upto
+INSERT INTO diptych_letter (name, generation, segment, key, stream, position, type, parked_at, cause)
+SELECT name, ?3, segment, key, stream, position, type, parked_at, cause FROM diptych_letter
+WHERE name = ?1 AND generation = ?2 AND position <= ?4;
+
 -- name: recount
 -- purpose: how much each segment of a generation holds back
 -- binds: name, generation

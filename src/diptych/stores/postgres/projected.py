@@ -1,0 +1,151 @@
+"""What a projector needs of views on PostgreSQL: rows are loaded, and written with what moves the checkpoint."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import asyncpg
+import msgspec
+
+from diptych.errors import Unavailable
+from diptych.log import Anchor
+from diptych.messages import View
+from diptych.read import Checkpoint, Failure, Key, Letter, Superseded, ViewShape, Withheld
+from diptych.stores.postgres.address import Address
+from diptych.stores.postgres.bells import ViewBells, bell_name
+from diptych.stores.postgres.connection import UNSYNCED, Connection, Pool, milliseconds
+from diptych.stores.postgres.letters import Letters
+from diptych.stores.postgres.rows import RowTable, find_rows
+from diptych.stores.postgres.writing import Writing, write
+
+V = TypeVar("V", bound=View)
+T = TypeVar("T")
+
+WRITERS = 4
+"""Connections that the projectors of one opening share."""
+
+LOCK_TIMEOUT = timedelta(seconds=5)
+"""How long a change of generations waits for its turn, and for SQL on the generation that answered before."""
+
+VIEW_FILES = ("views.sql", "leases.sql", "letters.sql")
+
+_ADVANCE_BINDS = 8
+
+
+def view_statements(address: Address) -> Mapping[str, str]:
+    """The statements about views, by name."""
+    return {name: sql for file in VIEW_FILES for name, sql in address.statements(file).items()}
+
+
+class PostgresProjected:
+    """See `diptych.read.Projected`. It belongs to the event loop that it was opened in."""
+
+    def __init__(self, address: Address, bells: ViewBells) -> None:
+        self._address = address
+        self._bells = bells
+        self._sql = view_statements(address)
+        self._writers = Pool(address, "projector", WRITERS, UNSYNCED)
+        self._commits: dict[tuple[str, int], Writing[Any]] = {}
+
+    async def load(self, shape: ViewShape[V], keys: Collection[Key], at: Checkpoint) -> dict[Key, V]:
+        table: RowTable[V] = self._table(shape, at.generation)
+
+        async def work(connection: Connection) -> dict[Key, V]:
+            await self._check_there(connection, shape, at)
+            try:
+                return await find_rows(connection, table, list(keys))
+            except asyncpg.exceptions.UndefinedTableError:
+                raise _gone(shape, at) from None
+
+        return await self._writers.run(work)
+
+    async def commit(
+        self,
+        shape: ViewShape[V],
+        changes: Mapping[Key, V | None],
+        at: Checkpoint,
+        upto: Anchor,
+        letters: Sequence[Letter] = (),
+    ) -> Checkpoint:
+        sql, rows = self._commit_of(shape, at.generation).prepare(changes)
+        bell = bell_name(shape) if at.segments == 1 else None
+        binds = (*upto, shape.name, at.generation, at.segment, at.position, at.epoch, bell, *rows)
+
+        async def work(connection: Connection) -> tuple[bool | None, int]:
+            """Whether the generation is live (None where nothing moved), and how much is held back now."""
+            if not letters:
+                return await write(connection, sql, binds), at.parked
+            async with connection.transaction():
+                live = await write(connection, sql, binds)
+                parked = 0 if live is None else await self._letters(connection, shape).park(at, letters)
+                return live, parked
+
+        live, parked = await self._writers.run(work)
+        if live is None:
+            raise Superseded(
+                f"segment {at.segment} of generation {at.generation} of {shape.name} is not at {at.position} any more, "
+                "or paused"
+            )
+        if live:
+            await self._ring(shape, at, upto.position)
+        return at._replace(anchor=upto, failure=None, parked=parked)
+
+    async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
+        stored = msgspec.json.encode(failure)
+        binds = (stored, shape.name, at.generation, at.segment, at.position, at.epoch)
+        await self._writers.run(lambda connection: connection.execute(self._sql["fail"], *binds))
+        self._bells.wake_all(shape.name)
+        return at._replace(failure=failure)
+
+    async def withheld(self, shape: ViewShape[Any], at: Checkpoint) -> Withheld:
+        async def work(connection: Connection) -> Withheld:
+            await self._check_there(connection, shape, at)
+            letters = self._letters(connection, shape)
+            skips = frozenset([(skip.hold, skip.position) for skip in await letters.skips()])
+            return Withheld(await letters.holds(at), skips)
+
+        return await self._writers.run(work)
+
+    async def _check_there(self, connection: Connection, shape: ViewShape[Any], at: Checkpoint) -> None:
+        if not await connection.fetchval(self._sql["exists"], shape.name, at.generation):
+            raise _gone(shape, at)
+
+    async def _ring(self, shape: ViewShape[Any], at: Checkpoint, position: int) -> None:
+        """Wakes those who wait for what all segments have now. What is not rung here, they find by themselves."""
+        lowest: int | None = position
+        if at.segments > 1:  # in a statement of its own, which sees what others have committed at the same time
+            binds = (shape.name, at.generation, at.position, bell_name(shape))
+            lowest = None
+            with suppress(Unavailable):
+                lowest = await self._writers.run(lambda connection: connection.fetchval(self._sql["ring"], *binds))
+        if lowest is not None:
+            self._bells.of(shape).ring(lowest)
+
+    async def _in_transaction(self, change: Callable[[Connection], Awaitable[T]]) -> T:
+        """A change that is made for an operator, or seldom: it is on the disk when this returns."""
+
+        async def work(connection: Connection) -> T:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = {milliseconds(LOCK_TIMEOUT)}")
+                await connection.execute("SET LOCAL synchronous_commit = on")
+                return await change(connection)
+
+        return await self._writers.run(work)
+
+    def _letters(self, connection: Connection, shape: ViewShape[Any]) -> Letters:
+        return Letters(connection, self._sql, shape.name)
+
+    def _commit_of(self, shape: ViewShape[V], number: int) -> Writing[V]:
+        writing = self._commits.get((shape.fingerprint, number))
+        if writing is None:
+            table = RowTable(shape, number, self._address.views_schema)
+            writing = self._commits[shape.fingerprint, number] = Writing(table, self._sql["advance"], _ADVANCE_BINDS)
+        return writing
+
+    def _table(self, shape: ViewShape[V], number: int) -> RowTable[V]:
+        return self._commit_of(shape, number).table
+
+
+def _gone(shape: ViewShape[Any], at: Checkpoint) -> Superseded:
+    return Superseded(f"generation {at.generation} of {shape.name} is gone")
