@@ -1,6 +1,7 @@
 """Leases on PostgreSQL: which workers there are, and which of them has which segment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from diptych.read import Checkpoint, Worker
 from diptych.stores.postgres.connection import Connection
@@ -17,7 +18,11 @@ class Leases:
     async def beat(self, worker: Worker) -> list[Worker]:
         """Makes a worker known, or has its beat grow; gives all workers."""
         rows = await self._connection.fetch(self._sql["beat"], worker.id, worker.beat, sorted(worker.fingerprints))
-        return [Worker(id, frozenset(fingerprints), beat) for id, beat, fingerprints in rows]
+        return _workers(rows)
+
+    async def workers(self) -> list[Worker]:
+        """All workers."""
+        return _workers(await self._connection.fetch(self._sql["workers"]))
 
     async def expel(self, worker: str, beat: int) -> bool:
         """Forgets a worker that has not beaten since, and frees its segments."""
@@ -41,3 +46,7 @@ class Leases:
     async def release(self, view: str, at: Checkpoint) -> None:
         """Frees a segment, if it is still at the epoch of `at`."""
         await self._connection.execute(self._sql["release"], view, at.generation, at.segment, at.epoch)
+
+
+def _workers(rows: Iterable[Iterable[Any]]) -> list[Worker]:
+    return [Worker(id, frozenset(fingerprints), beat) for id, beat, fingerprints in rows]

@@ -12,6 +12,10 @@ WITH beaten AS (
 SELECT id, beat, fingerprints FROM beaten
 UNION ALL SELECT id, beat, fingerprints FROM diptych.worker WHERE id <> $1 ORDER BY id;
 
+-- name: workers
+-- purpose: all workers
+SELECT id, beat, fingerprints FROM diptych.worker ORDER BY id;
+
 -- name: expel
 -- purpose: forget a worker that has not beaten since
 -- binds: id, beat

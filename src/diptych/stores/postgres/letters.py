@@ -3,16 +3,17 @@
 Every function works on a connection, inside the transaction of whoever calls it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-import asyncpg
 import msgspec
 
-from diptych.read import Cause, Checkpoint, Hold, Letter, Skip, segment_of
+from diptych.read import Cause, Checkpoint, Held, Hold, Letter, Skip, segment_of
 from diptych.stores.postgres.connection import Connection
 from diptych.stores.postgres.rows import loaded_text, stored_text
+
+MAX_POSITION = 2**63 - 1
 
 
 class Letters:
@@ -51,6 +52,18 @@ class Letters:
         else:
             rows = await self._connection.fetch(self._sql["letters_of"], *place, *hold)
         return [_loaded(row) for row in rows]
+
+    async def count(self, generation: int, after: int, upto: int | None) -> int:
+        """How many letters there are between two positions."""
+        between = (after, MAX_POSITION if upto is None else upto)
+        found: int = await self._connection.fetchval(self._sql["dead_letters"], self._view, generation, *between)
+        return found
+
+    async def held_back(self, generation: int, limit: int) -> list[Held]:
+        """What is held back, in the order of the first letters."""
+        rows = await self._connection.fetch(self._sql["held_back"], self._view, generation, limit)
+        firsts = [(count, _loaded(row)[1]) for count, *row in rows]
+        return [Held(first.hold, count, first) for count, first in firsts]
 
     async def settle(self, at: Checkpoint, hold: Hold, upto: int, left: Letter | None) -> None:
         """Forgets the letters of a hold up to a position, in a segment that has its next epoch; one stays as given."""
@@ -92,7 +105,7 @@ def _stored(letter: Letter) -> Sequence[Any]:
     return *hold, position, type, parked_at, None if cause is None else msgspec.json.encode(cause)
 
 
-def _loaded(row: asyncpg.Record) -> tuple[int, Letter]:
+def _loaded(row: Iterable[Any]) -> tuple[int, Letter]:
     segment, key, stream, position, type, parked_at, cause = row
     why = None if cause is None else msgspec.json.decode(cause, type=Cause)
     return segment, Letter(Hold(key, stream), position, type, parked_at, why)

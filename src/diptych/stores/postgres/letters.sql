@@ -43,6 +43,23 @@ SELECT segment, key, stream, position, type, parked_at, cause FROM (
     SELECT * FROM diptych.letter WHERE name = $1 AND generation = $2 AND position <= $3 AND stream <> ''
 ) AS letter ORDER BY position LIMIT 1;
 
+-- name: dead_letters
+-- purpose: how many letters a generation has after a position, and up to another
+-- binds: name, generation, position, position
+SELECT count(*) FROM diptych.letter WHERE name = $1 AND generation = $2 AND position > $3 AND position <= $4;
+
+-- name: held_back
+-- purpose: what is held back in a generation, each with the number of its events and its first letter, in their order
+-- binds: name, generation, limit
+WITH held AS (
+    SELECT key, stream, min(position) AS first, count(DISTINCT position) AS letters FROM diptych.letter
+    WHERE name = $1 AND generation = $2 GROUP BY key, stream ORDER BY first, key, stream LIMIT $3
+)
+SELECT DISTINCT ON (held.first, key, stream)
+    letters, segment, key, stream, position, type, parked_at, cause
+FROM held JOIN diptych.letter USING (key, stream)
+WHERE name = $1 AND generation = $2 AND position = held.first ORDER BY held.first, key, stream, segment;
+
 -- name: letters
 -- purpose: the letters of a generation after a position
 -- binds: name, generation, position, limit

@@ -13,6 +13,7 @@ from diptych.messages import View
 from diptych.read import (
     Checkpoint,
     Generation,
+    Held,
     Hold,
     Key,
     Letter,
@@ -173,6 +174,9 @@ class PostgresViews(PostgresProjected):
     async def beat(self, worker: Worker) -> Sequence[Worker]:
         return await self._writers.run(lambda connection: Leases(connection, self._sql).beat(worker))
 
+    async def workers(self) -> Sequence[Worker]:
+        return await self._writers.run(lambda connection: Leases(connection, self._sql).workers())
+
     async def expel(self, worker: str, beat: int) -> bool:
         return await self._writers.run(lambda connection: Leases(connection, self._sql).expel(worker, beat))
 
@@ -196,6 +200,9 @@ class PostgresViews(PostgresProjected):
         return await self._writers.run(
             lambda connection: self._letters(connection, shape).find(generation, hold, after, limit)
         )
+
+    async def held_back(self, shape: ViewShape[Any], generation: int, limit: int = 1000) -> Sequence[Held]:
+        return await self._writers.run(lambda connection: self._letters(connection, shape).held_back(generation, limit))
 
     async def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold, in one transaction
         self,
