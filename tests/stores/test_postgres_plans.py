@@ -153,7 +153,7 @@ async def test_rows_are_found_by_key_by_a_declared_index_and_page_by_page(postgr
     address = address_of(postgres_url)
     table = RowTable(ViewShape(Sale), 1, address.views_schema)
     connection = await asyncpg.connect(address.dsn)
-    for statement in table.create():
+    for statement in (table.create(), *table.complete()):
         await connection.execute(statement)
     rows = "SELECT n::text, n % 1000, 'shop' || n % 500 FROM generate_series(1, 20000) AS n"
     await connection.execute(f"INSERT INTO {table.table} {rows}; ANALYZE")

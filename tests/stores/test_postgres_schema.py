@@ -102,8 +102,7 @@ async def test_views_that_were_filled_before_there_were_segments_stay_filled(pos
     await connection.execute("INSERT INTO unsegmented.migration (number, name) VALUES (1, 'log'), (2, 'views')")
     await connection.execute(store.address.placed(BEFORE_SEGMENTS))
     for table in tables:
-        for statement in table.create():
-            await connection.execute(statement)
+        await connection.execute(table.create())
         await connection.execute(f"INSERT INTO {table.table} VALUES (1), (2)")
     await connection.execute(f"CREATE VIEW unsegmented_views.item AS SELECT * FROM {tables[0].table}")
     await connection.close()

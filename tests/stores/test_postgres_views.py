@@ -32,7 +32,7 @@ SINCE = "2026-01-31T12:00:00+00:00"
 LONG = "".join(random.Random(7).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=20_000))
 
 
-class Note(View, key="id"):
+class Note(View, key="id", index=("text",)):
     id: str
     text: str = ""
 
@@ -63,11 +63,12 @@ async def until_reached(views: ViewStore, shape: ViewShape[Note], position: int)
     return time.monotonic()
 
 
-async def tables(url: str) -> list[str]:
+async def names(url: str, what: str) -> list[str]:
+    """What there is of rows: tables, or indexes."""
     connection = await asyncpg.connect(address_of(url).dsn)
-    rows = await connection.fetch(
-        "SELECT tablename FROM pg_tables WHERE schemaname = $1 ORDER BY 1", address_of(url).views_schema
-    )
+    column = {"tables": "tablename", "indexes": "indexname"}[what]
+    sql = f"SELECT {column} FROM pg_{what} WHERE schemaname = $1 ORDER BY 1"
+    rows = await connection.fetch(sql, address_of(url).views_schema)
     await connection.close()
     return [name for (name,) in rows]
 
@@ -86,14 +87,38 @@ async def test_the_sql_view_shows_what_went_live_last_until_that_is_dropped(view
 async def test_a_generation_that_is_dropped_leaves_no_table(views: ViewStore, postgres_url: str) -> None:
     live = await begin(views, NOTE, [])
     filling = await views.begin(NOTE, LOG)
-    assert await tables(postgres_url) == ["Note_1", "Note_2"]
+    assert await names(postgres_url, "tables") == ["Note_1", "Note_2"]
     await views.drop(NOTE, filling.number)
-    assert await tables(postgres_url) == ["Note_1"]
+    assert await names(postgres_url, "tables") == ["Note_1"]
     again = (await views.begin(NOTE, LOG)).checkpoints[0]
     assert again.generation == 3
     await views.commit(NOTE, {}, again, live.anchor)
     await views.switch(NOTE, again.generation, keep=True)
-    assert await tables(postgres_url) == ["Note_1", "Note_3"]
+    assert await names(postgres_url, "tables") == ["Note_1", "Note_3"]
+
+
+async def test_declared_indexes_are_made_when_a_generation_is_filled(views: ViewStore, postgres_url: str) -> None:
+    number = (await views.prepare(NOTE, LOG)).number
+    assert await names(postgres_url, "indexes") == ["Note_1_pkey"]
+    for _ in range(2):
+        await views.complete(NOTE, number)
+        assert await names(postgres_url, "indexes") == ["Note_1_0", "Note_1_pkey"]
+
+
+async def test_the_live_one_goes_on_while_its_rows_are_copied(views: ViewStore, postgres_url: str) -> None:
+    address = address_of(postgres_url)
+    live = await begin(views, NOTE, [Note(id=f"{number}") for number in range(1000)])
+    connection = await asyncpg.connect(address.dsn)
+    async with connection.transaction():  # a copy waits for whoever makes the table of letters its own
+        await connection.execute(address.placed("LOCK TABLE diptych.letter IN SHARE MODE"))
+        copying = asyncio.create_task(views.begin(NOTE, LOG, onto=at(1)))
+        await asyncio.sleep(0.2)
+        await views.commit(NOTE, {"new": Note(id="new")}, live, at(2))
+        assert not copying.done()
+    await connection.close()
+    (copied,) = (await copying).checkpoints
+    assert set(await views.load(NOTE, ["7"], copied)) == {"7"}
+    assert [found.position for found in await views.generations(NOTE)] == [2, 1]
 
 
 async def test_a_key_that_no_index_can_hold_is_no_row_and_is_parked_all_the_same(views: ViewStore) -> None:

@@ -28,6 +28,9 @@ STATEMENT_TIMEOUT = timedelta(seconds=30)
 GRACE = timedelta(seconds=5)
 """How much longer a server may be silent before its connection counts as lost."""
 
+LONG_TIMEOUT = timedelta(hours=12)
+"""How long it works on one that copies or indexes all rows of a view, in the place of STATEMENT_TIMEOUT."""
+
 ACQUIRE_TIMEOUT = timedelta(seconds=10)
 """How long a read waits for one of the connections."""
 
@@ -85,6 +88,12 @@ async def _connect(address: Address, settings: dict[str, str]) -> Connection:
         command_timeout=(STATEMENT_TIMEOUT + GRACE).total_seconds(),
         server_settings=settings,
     )
+
+
+async def at_length(connection: Connection, sql: str, *binds: object) -> None:
+    """Runs a statement, in a transaction, that may take as long as many rows take."""
+    await connection.execute(f"SET LOCAL statement_timeout = {milliseconds(LONG_TIMEOUT)}")
+    await connection.execute(sql, *binds, timeout=LONG_TIMEOUT.total_seconds())
 
 
 def milliseconds(time: timedelta) -> int:

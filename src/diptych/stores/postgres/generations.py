@@ -3,7 +3,8 @@
 Every function works on a connection, inside the transaction of whoever calls it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import msgspec
 
 from diptych.log import BEGINNING, Anchor
 from diptych.read import Checkpoint, Failure, Generation, Pause, State, ViewShape
-from diptych.stores.postgres.connection import Connection
+from diptych.stores.postgres.connection import Connection, at_length
 from diptych.stores.postgres.rows import RowTable, short, sql_view
 
 Tables = Callable[[ViewShape[Any], int], RowTable[Any]]
@@ -49,8 +50,11 @@ class Generations:
         return next(found for found in await self.all() if found.number == number)
 
     async def take_turn(self) -> None:
-        """Keeps others from changing them, and their segments from moving, until the transaction ends."""
+        """Keeps others from changing them until the transaction ends."""
         await self._connection.fetchval(self._sql["take_turn"], self._shape.name)
+
+    async def stop(self) -> None:
+        """Keeps their segments from moving until the transaction ends."""
         await self._connection.execute(self._sql["stop"], self._shape.name)
 
     async def tables(self) -> list[int]:
@@ -66,20 +70,39 @@ class Generations:
         known = {generation.number for generation in await self.all()}
         return [number for number in tables if number not in known]
 
-    async def add(self, log_id: str, segments: int) -> Generation:
-        """An empty generation beside the others."""
+    async def add(self, log_id: str, segments: int, anchor: Anchor = BEGINNING) -> Generation:
+        """A generation without rows, that stands at an event, in the place of an unfinished one."""
         name, fingerprint = self._shape.name, self._shape.fingerprint
+        for found in await self.all():
+            if found.fingerprint == fingerprint and found.state is State.FILLING:
+                await self.remove(found.number)
         highest = max(await self.tables(), default=0)
         number: int = await self._connection.fetchval(self._sql["next_number"], name, highest)
-        for statement in self._place.tables(self._shape, number).create():
-            await self._connection.execute(statement)
+        await self._connection.execute(self._place.tables(self._shape, number).create())
         await self._connection.execute(self._sql["add"], name, number, fingerprint, log_id)
-        await self._connection.execute(self._sql["divide"], name, number, segments, 1, *BEGINNING, None)
+        await self._connection.execute(self._sql["divide"], name, number, segments, 1, *anchor, None)
         return await self.there(number)
 
     async def remove(self, number: int) -> None:
         """A generation is gone. Its table goes later: somebody may still read it."""
+        await self._connection.execute(self._sql["stop_one"], self._shape.name, number)
         await self._connection.execute(self._sql["remove"], self._shape.name, number)
+
+    async def copy(self, source: int, number: int, upto: int) -> None:
+        """A new generation has the rows of another of its shape, and the letters up to a position, as of one moment.
+
+        The segments of the other one go on moving meanwhile.
+        """
+        rows = self._place.tables(self._shape, number).copy_from(self._place.tables(self._shape, source))
+        sql = f"WITH rows AS ({rows}) {self._sql['copy_letters']}"
+        await at_length(self._connection, sql, self._shape.name, source, upto, number)
+
+    async def complete(self, number: int) -> None:
+        """A generation has its indexes, if it is there."""
+        with suppress(asyncpg.exceptions.UndefinedTableError):
+            async with self._connection.transaction():
+                for statement in self._place.tables(self._shape, number).complete():
+                    await at_length(self._connection, statement)
 
     async def go_live(self, number: int) -> None:
         """A generation answers, when the one before is kept or gone."""
@@ -143,9 +166,29 @@ class Generations:
         return _pause(await self._connection.fetchval(self._sql["paused"], self._shape.name))
 
 
+def fitting(
+    there: Sequence[Generation], shape: ViewShape[Any], log_id: str, wanted: Sequence[State]
+) -> Generation | None:
+    """The generation that fits in the first of these states that there is one in."""
+    by_state = {found.state: found for found in there if found.fits(shape, log_id)}
+    return next((by_state[state] for state in wanted if state in by_state), None)
+
+
+def stands(found: Generation, at: Sequence[Checkpoint]) -> bool:
+    """Whether all segments are still where they were seen, and at one position."""
+    there = [(one.anchor, one.epoch) for one in found.checkpoints]
+    return there == [(one.anchor, one.epoch) for one in at] and len({one.anchor for one in at}) == 1
+
+
 def generations_of(rows: Iterable[asyncpg.Record]) -> list[Generation]:
     """The generations of which these are the rows, one for each segment, in order."""
     return [_generation(list(segments)) for _, segments in groupby(rows, key=itemgetter("generation"))]
+
+
+def live_of(rows: Iterable[asyncpg.Record]) -> Generation | None:
+    """The generation of which these are the rows, one for each segment, in any order; None for none."""
+    ordered = sorted(rows, key=itemgetter("segment"))
+    return _generation(ordered) if ordered else None
 
 
 def checkpoint_of(row: Iterable[Any], log_id: str, generation: int, segment: int, segments: int) -> Checkpoint:

@@ -77,7 +77,7 @@ class Letters:
         keys = [key for (key,) in await self._connection.fetch(self._sql["keys"], self._view, generation)]
         numbers = [segment_of(key, segments) for key in keys]
         await self._connection.execute(self._sql["deal"], self._view, generation, keys, numbers)
-        await self._connection.execute(self._sql["copy"], self._view, generation, segments)
+        await self._connection.execute(self._sql["spread"], self._view, generation, segments)
         await self._recount(generation, range(segments))
 
     async def skip(self, skip: Skip) -> None:

@@ -77,9 +77,9 @@ ORDER BY position, segment LIMIT $4;
 -- name: settle
 -- purpose: keep whoever has a segment from going on with what it knows; a part of the statement that writes the rows of a
 -- hold; gives whether the generation is live
--- binds: name, generation, segment, epoch
+-- binds: name, generation, segment, epoch, position, or NULL for whichever it is at
 UPDATE diptych.segment SET epoch = epoch + 1
-WHERE name = $1 AND generation = $2 AND segment = $3 AND epoch = $4
+WHERE name = $1 AND generation = $2 AND segment = $3 AND epoch = $4 AND position = coalesce($5, position)
 RETURNING live;
 
 -- name: forget
@@ -109,7 +109,14 @@ UPDATE diptych.letter SET segment = dealt.segment
 FROM unnest($3::text[], $4::integer[]) AS dealt (key, segment)
 WHERE letter.name = $1 AND letter.generation = $2 AND letter.key = dealt.key;
 
--- name: copy
+-- name: copy_letters
+-- purpose: copy the letters of a generation up to a position to another; a part of the statement that copies the rows
+-- binds: name, generation, position, the other generation
+INSERT INTO diptych.letter (name, generation, segment, key, stream, position, type, parked_at, cause)
+SELECT name, $4::bigint, segment, key, stream, position, type, parked_at, cause FROM diptych.letter
+WHERE name = $1 AND generation = $2 AND position <= $3;
+
+-- name: spread
 -- purpose: give the letters of streams to every one of so many segments
 -- binds: name, generation, how many segments
 WITH before AS (

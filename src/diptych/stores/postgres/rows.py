@@ -145,21 +145,27 @@ class RowTable(Generic[V]):
 
     # Tables
 
-    def create(self) -> list[str]:
-        """The statements that make the table and its indexes."""
+    def create(self) -> str:
+        """The statement that makes the table, without indexes but the one of its key."""
         columns = [
             f"{quoted(column.name)} {sql_type(column)}{'' if column.optional else ' NOT NULL'}"
             for column in self.shape.columns
         ]
         keys = ", ".join(quoted(name) for name in self.shape.key)
+        return f"CREATE TABLE {self.table} ({', '.join(columns)}, PRIMARY KEY ({keys}))"
+
+    def complete(self) -> list[str]:
+        """The statements that make the declared indexes, where they are not there yet."""
+        keys = ", ".join(quoted(name) for name in self.shape.key)
         return [
-            f"CREATE TABLE {self.table} ({', '.join(columns)}, PRIMARY KEY ({keys}))",
-            *[
-                f"CREATE INDEX {quoted(f'{self._plain}_{number}')} ON {self.table} "
-                f"({quoted(name)}{' NULLS FIRST' if self.shape.column(name).optional else ''}, {keys})"
-                for number, name in enumerate(self.shape.index)
-            ],
+            f"CREATE INDEX IF NOT EXISTS {quoted(f'{self._plain}_{number}')} ON {self.table} "
+            f"({quoted(name)}{' NULLS FIRST' if self.shape.column(name).optional else ''}, {keys})"
+            for number, name in enumerate(self.shape.index)
         ]
+
+    def copy_from(self, other: "RowTable[V]") -> str:
+        """The statement that copies the rows of another generation of the same shape."""
+        return f"INSERT INTO {self.table} ({self.columns}) SELECT {self.columns} FROM {other.table}"  # noqa: S608 - names
 
     def drop(self) -> str:
         """The statement that drops the table, when no SQL view is on it any more."""

@@ -16,7 +16,7 @@ from diptych.stores.postgres import select
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.connection import DRIVER_ERRORS, Connection, Pool, translate
 from diptych.stores.postgres.free_sql import as_subquery
-from diptych.stores.postgres.generations import Tables, generations_of
+from diptych.stores.postgres.generations import Tables, generations_of, live_of
 from diptych.stores.postgres.letters import Letters
 from diptych.stores.postgres.rows import RowTable, find_rows, quoted
 
@@ -87,7 +87,7 @@ class PostgresSnapshot:
     async def generation(self, shape: ViewShape[Any]) -> Generation:
         live = self._sql["live"]
         rows = await self._run(lambda connection: connection.fetch(live, shape.name, shape.fingerprint))
-        (found,) = generations_of(rows) or [await self._filling(shape)]
+        found = live_of(rows) or await self._filling(shape)
         self._numbers[shape] = found.number
         self._tables[shape] = self._make_table(shape, found.number)
         return found

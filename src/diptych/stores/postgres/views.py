@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from diptych.errors import Unavailable
+from diptych.log import Anchor
 from diptych.messages import View
 from diptych.read import (
     Checkpoint,
@@ -28,7 +29,7 @@ from diptych.read import (
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.bells import ViewBells
 from diptych.stores.postgres.connection import Connection, Pool, milliseconds
-from diptych.stores.postgres.generations import Generations, Place, generations_of
+from diptych.stores.postgres.generations import Generations, Place, fitting, live_of, stands
 from diptych.stores.postgres.leases import Leases
 from diptych.stores.postgres.listener import Listener
 from diptych.stores.postgres.projected import PostgresProjected
@@ -45,7 +46,7 @@ READERS = 8
 DROP_TIMEOUT = timedelta(milliseconds=100)
 """How long the table of a generation that is gone waits for those who read it before it is left where it is."""
 
-_SETTLE_BINDS = 4
+_SETTLE_BINDS = 5
 
 
 class PostgresViews(PostgresProjected):
@@ -71,10 +72,20 @@ class PostgresViews(PostgresProjected):
 
     async def prepare(self, shape: ViewShape[Any], log_id: str, segments: int = 1) -> Generation:
         wanted = (State.LIVE, State.FILLING)
-        found = _fitting(await self.generations(shape), shape, log_id, wanted)
+        found = fitting(await self.generations(shape), shape, log_id, wanted)
         return found or await self._ready(shape, log_id, segments, wanted)
 
-    async def begin(self, shape: ViewShape[Any], log_id: str, segments: int = 1, *, anew: bool = False) -> Generation:
+    async def begin(
+        self,
+        shape: ViewShape[Any],
+        log_id: str,
+        segments: int = 1,
+        *,
+        anew: bool = False,
+        onto: Anchor | None = None,
+    ) -> Generation:
+        if onto is not None:
+            return await self._onto(shape, log_id, segments, onto)
         return await self._ready(shape, log_id, segments, () if anew else (State.FILLING,))
 
     async def _ready(self, shape: ViewShape[Any], log_id: str, segments: int, wanted: Sequence[State]) -> Generation:
@@ -82,16 +93,32 @@ class PostgresViews(PostgresProjected):
 
         async def work(generations: Generations) -> Generation:
             there = await generations.all()
-            if (found := _fitting(there, shape, log_id, wanted)) is not None:
+            if (found := fitting(there, shape, log_id, wanted)) is not None:
                 return found
-            for generation in there:
-                if generation.fingerprint == shape.fingerprint and generation.state is State.FILLING:
-                    await generations.remove(generation.number)
             return await generations.add(log_id, segments)
 
         ready = await self._in_turn(shape, work)
         await self._sweep(shape)
         return ready
+
+    async def _onto(self, shape: ViewShape[Any], log_id: str, segments: int, onto: Anchor) -> Generation:
+        async def work(connection: Connection) -> Generation:
+            generations = self._of(connection, shape)
+            await generations.take_turn()
+            live = fitting(await generations.all(), shape, log_id, (State.LIVE,))
+            if live is None:
+                raise Superseded(f"{shape.name} has no live generation of this log to take the rows from")
+            number = (await generations.add(log_id, segments, onto)).number
+            await generations.copy(live.number, number, onto.position)
+            await self._letters(connection, shape).deal(number, segments)
+            return await generations.there(number)
+
+        begun = await self._in_transaction(work)
+        await self._sweep(shape)
+        return begun
+
+    async def complete(self, shape: ViewShape[Any], number: int) -> None:
+        await self._writers.run(lambda connection: self._of(connection, shape).complete(number))
 
     async def switch(self, shape: ViewShape[Any], number: int, *, keep: bool = False) -> bool:
         async def work(generations: Generations) -> bool:
@@ -135,8 +162,9 @@ class PostgresViews(PostgresProjected):
         async def work(connection: Connection) -> Generation:
             generations = self._of(connection, shape)
             await generations.take_turn()
+            await generations.stop()
             found = await generations.find(number)
-            if found is None or not _stands(found, at):
+            if found is None or not stands(found, at):
                 raise Superseded(f"generation {number} of {shape.name} is not at {at[0].position} as a whole any more")
             await generations.divide(found, segments)
             await self._letters(connection, shape).deal(number, segments)
@@ -153,6 +181,7 @@ class PostgresViews(PostgresProjected):
         async def work(connection: Connection) -> T:
             generations = self._of(connection, shape)
             await generations.take_turn()
+            await generations.stop()
             return await change(generations)
 
         return await self._in_transaction(work)
@@ -216,10 +245,12 @@ class PostgresViews(PostgresProjected):
     ) -> None:
         writing = Writing(self._table(shape, at.generation), self._sql["settle"], _SETTLE_BINDS)
         sql, rows = writing.prepare(changes)
+        position = at.position if hold.stream else None
+        binds = (shape.name, at.generation, at.segment, at.epoch, position, *rows)
 
         async def work(connection: Connection) -> None:
-            if await write(connection, sql, (shape.name, at.generation, at.segment, at.epoch, *rows)) is None:
-                raise Superseded(f"segment {at.segment} of {shape.name} is not at epoch {at.epoch} any more")
+            if await write(connection, sql, binds) is None:
+                raise Superseded(f"segment {at.segment} of {shape.name} is not where it was at epoch {at.epoch}")
             letters = self._letters(connection, shape)
             await letters.settle(at, hold, upto, left)
             if skip is not None:
@@ -262,18 +293,5 @@ class PostgresViews(PostgresProjected):
     async def _may_have_reached(self, shape: ViewShape[Any], position: int) -> bool:
         binds = (shape.name, shape.fingerprint)
         rows = await self._writers.run(lambda connection: connection.fetch(self._sql["live"], *binds))
-        return any(live.position >= position or live.hindrance is not None for live in generations_of(rows))
-
-
-def _fitting(
-    there: Sequence[Generation], shape: ViewShape[Any], log_id: str, wanted: Sequence[State]
-) -> Generation | None:
-    """The generation that fits in the first of these states that there is one in."""
-    fitting = {found.state: found for found in there if found.fits(shape, log_id)}
-    return next((fitting[state] for state in wanted if state in fitting), None)
-
-
-def _stands(found: Generation, at: Sequence[Checkpoint]) -> bool:
-    """Whether all segments are still where they were seen, and at one position."""
-    there = [(one.position, one.epoch) for one in found.checkpoints]
-    return there == [(one.position, one.epoch) for one in at] and len({one.position for one in at}) == 1
+        live = live_of(rows)
+        return live is not None and (live.position >= position or live.hindrance is not None)

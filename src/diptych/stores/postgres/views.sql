@@ -3,11 +3,13 @@
 -- `writing.py` and `select.py`. Bind variables are given by position, in the order in which `binds` names them.
 
 -- name: live
--- purpose: the generation of a view that answers code of one fingerprint, with a row for each segment
+-- purpose: the generation of a view that answers code of one fingerprint, with a row for each segment, in no order; every
+-- query asks for it, so it looks at nothing that it does not need
 -- binds: name, fingerprint
-SELECT generation, fingerprint, log_id, state, pause, segment, epoch, position, event_id, owner, parked, failure
-FROM diptych.generation JOIN diptych.segment USING (name, generation) JOIN diptych.view USING (name)
-WHERE name = $1 AND fingerprint = $2 AND state = 'live' ORDER BY segment;
+SELECT generation, fingerprint, log_id, state, CASE WHEN paused THEN (SELECT pause FROM diptych.view WHERE name = $1) END,
+    segment, epoch, position, event_id, owner, parked, failure
+FROM diptych.generation JOIN diptych.segment USING (name, generation)
+WHERE name = $1 AND fingerprint = $2 AND state = 'live';
 
 -- name: generations
 -- purpose: all generations of a view, with a row for each segment
@@ -66,6 +68,11 @@ WHERE name = $1 AND generation = $2;
 -- purpose: forget the segments of a generation
 -- binds: name, generation
 DELETE FROM diptych.segment WHERE name = $1 AND generation = $2;
+
+-- name: stop_one
+-- purpose: keep every segment of a generation where it is in this transaction
+-- binds: name, generation
+SELECT FROM diptych.segment WHERE name = $1 AND generation = $2 ORDER BY segment FOR UPDATE;
 
 -- name: remove
 -- purpose: forget a generation, and with it its segments and letters
