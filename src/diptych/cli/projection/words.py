@@ -81,7 +81,7 @@ def never_filled(row: Row) -> list[str]:
 def failure(row: Row) -> list[str]:
     if (failed := row.failure) is None:
         return []
-    where = f"at event {failed.position:,} since {failed.since}, for the {failed.category}"
+    where = f"at event {failed.position:,} since {failed.since} ({failed.category})"
     return [f"{row.view} stands still {where}:", f"  {printable(failed.reason)}"]
 
 
