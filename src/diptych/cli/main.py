@@ -33,13 +33,15 @@ What happened today, and how one order came to its state:
         --target shop:shop --store sqlite:///shop.db
 """
 
-PROJECTION_HELP = """See how the views stand, fill one again, pause one and let it go on.
+PROJECTION_HELP = """See how the views stand, mend what one holds back, fill one again, pause one.
 
-Those of a shop, and one of them again while it answers:
+Those of a shop, and what one of them holds back, before and after its handler
+was mended:
 
-    diptych projection status --target shop:shop --store sqlite:///shop.db
-    diptych projection rebuild OrderSummary \\
-        --target shop:shop --store sqlite:///shop.db
+    export DIPTYCH_TARGET=shop:shop DIPTYCH_STORE=sqlite:///shop.db
+    diptych projection status
+    diptych projection letters OrderSummary
+    diptych projection retry OrderSummary
 """
 
 app = App(
@@ -62,6 +64,9 @@ app.command(events)
 
 views = App(name="projection", help=PROJECTION_HELP)
 views.command(projection.status)
+views.command(projection.letters)
+views.command(projection.retry)
+views.command(projection.skip)
 views.command(projection.rebuild)
 views.command(projection.cancel)
 views.command(projection.drop)
