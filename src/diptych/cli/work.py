@@ -18,6 +18,7 @@ class Work(msgspec.Struct, frozen=True):
     log_level: str
     projections: Mapping[str, ProjectionSettings]
     rebuilds: Mapping[str, int] = {}
+    lease: timedelta = LEASE
 
 
 def projecting(what: str, work: Work) -> Supervisor:
