@@ -88,7 +88,7 @@ def _parts(value: Any) -> list[Any] | None:
     if is_dataclass(value):
         return [getattr(value, field.name) for field in fields(value)]
     if isinstance(value, Mapping):
-        return [part for item in cast("ItemsView[Any, Any]", value.items()) for part in item]
+        return [part for item in value.items() for part in item]
     if isinstance(value, (list, tuple)):
         return list(cast("Iterable[Any]", value))
     return None
