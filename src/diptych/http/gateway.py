@@ -45,8 +45,8 @@ CLIENT_GONE = 499
 class Gateway:
     """A context on a store, over HTTP.
 
-    `projectors` says whether its projections run beside it, in a thread; `projections` tunes them, as it does in
-    `BoundedContext.open`.
+    `projectors` says whether its projections run beside it, in a thread; `projections` tunes them, and `snapshots` says
+    where these are kept, as in `BoundedContext.open`.
 
     `role` leaves out what another server does. `obstacle` is asked whether anything beside the gateway is in the way of
     its readiness.
@@ -62,6 +62,7 @@ class Gateway:
         settings: GatewaySettings = DEFAULTS,
         projectors: bool = True,
         projections: Mapping[str, ProjectionSettings] = UNTUNED,
+        snapshots: str | None = None,
         role: Role = Role.ALL,
         obstacle: Obstacle = lambda: None,
     ) -> None:
@@ -70,6 +71,7 @@ class Gateway:
         self._settings = settings
         self._projectors = projectors
         self._projections = projections
+        self._snapshots = snapshots
         self._metrics = Metrics()
         self._routes = Routes(context, settings, self._metrics, role)
         self._pages = pages_of(self, describe(context, role), settings, self._metrics)
@@ -82,7 +84,11 @@ class Gateway:
     async def lifespan(self, host: object = None) -> AsyncGenerator[None]:
         """Holds the context open: `Starlette(lifespan=gateway.lifespan)`, or inside the host's own lifespan."""
         async with self._context.open(
-            self._store_url, projectors=self._projectors, projections=self._projections, observer=self._metrics
+            self._store_url,
+            projectors=self._projectors,
+            projections=self._projections,
+            snapshots=self._snapshots,
+            observer=self._metrics,
         ) as app:
             self.app = app
             try:
