@@ -88,6 +88,15 @@ async def test_a_statement_of_the_log_uses_its_index(filled: Address, name: str)
         assert "Seq Scan" not in plan, plan
 
 
+async def test_a_stream_is_restored_by_indexes_alone(filled: Address) -> None:
+    sql = filled.statements("snapshots.sql")["restore"]
+    for plan in await plans(filled, BY_INDEX, sql, [["order-7", "order-8"], ["shape", "shape"]]):
+        for index in ("snapshot_pkey", "event_pkey", "event_stream"):
+            assert re.search(rf"\b{index}\b", plan), plan
+        assert "Seq Scan" not in plan, plan
+        assert "Sort" not in plan, plan
+
+
 SPANNED: dict[str, tuple[list[Any], str]] = {
     "find_by_scan": ([], "event_pkey"),
     "find_by_tags": ([["id:7"]], "event_tag_pkey"),
