@@ -65,7 +65,7 @@ async def length(url: str, **options: Any) -> int:
 
 
 async def kept(url: str) -> int:
-    """The version of the snapshot in the store; 0 for none."""
+    """The version of the snapshot in the store; 0 for none. It may have events that came in after it was due."""
     [rules] = shopping.aggregates
     assert rules.state_shape is not None
     store = store_at(url)
@@ -86,10 +86,10 @@ def lasting_url(request: pytest.FixtureRequest) -> str:
 
 async def test_snapshots_are_kept_in_the_store_and_the_next_process_begins_there(lasting_url: str) -> None:
     await filled(lasting_url, 0, 4)
-    assert await kept(lasting_url) == 3
+    assert await kept(lasting_url) in (3, 4)
     assert await length(lasting_url) == 4
     await filled(lasting_url, 4, 8)
-    assert await kept(lasting_url) == 6
+    assert await kept(lasting_url) in (6, 7, 8)
     assert await length(lasting_url) == 8
 
 
@@ -102,7 +102,8 @@ async def test_snapshots_are_kept_elsewhere_if_one_says_so(lasting_url: str, tmp
 
 
 async def test_a_load_with_a_snapshot_reads_the_events_after_it_alone(lasting_url: str) -> None:
-    await filled(lasting_url, 0, 5)
+    await filled(lasting_url, 0, 3)
+    await filled(lasting_url, 3, 5)
     store, [rules] = store_at(lasting_url), shopping.aggregates
     assert rules.state_shape is not None
     async with store.log() as log, store.snapshots(log) as snapshots:

@@ -30,7 +30,8 @@ shopping = BoundedContext("shopping", aggregates=[lists])
 def list_store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A list of seven items, and its snapshot; store and context are named by the environment."""
     url = f"sqlite:///{folder / 'lists.db'}"
-    asyncio.run(filled(url, 0, 7))
+    for first, last in ((0, 3), (3, 6), (6, 7)):
+        asyncio.run(filled(url, first, last))
     monkeypatch.setenv("DIPTYCH_STORE", url)
     monkeypatch.setenv("DIPTYCH_TARGET", SHOPPING)
     return url
