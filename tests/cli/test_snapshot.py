@@ -70,9 +70,9 @@ def test_they_are_looked_for_where_an_option_or_a_setting_says(
     elsewhere = f"file://{folder}/elsewhere"
     options = ["--snapshots", elsewhere] if how == "option" else []
     if how == "variable":
-        monkeypatch.setenv("DIPTYCH_CQRS_COMMAND_SIDE_SNAPSHOT_STORE", elsewhere)
+        monkeypatch.setenv("DIPTYCH_CQRS_COMMAND_SIDE_SNAPSHOT_STORAGE", elsewhere)
     if how == "file":
-        (folder / "diptych.yaml").write_text(f"cqrs:\n  command_side:\n    snapshot:\n      store: {elsewhere}\n")
+        (folder / "diptych.yaml").write_text(f"cqrs:\n  command_side:\n    snapshot:\n      storage: {elsewhere}\n")
 
     assert diptych("snapshot", "rebuild", "list", *options).code == 0
     assert [file.parent.name for file in (folder / "elsewhere").rglob("*") if file.is_file()] == ["list"]

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -171,6 +172,8 @@ def test_a_url_that_names_no_place_for_snapshots_says_what_does(url: str) -> Non
 
 
 def test_object_storage_without_its_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "diptych.stores.objects", None)
-    with pytest.raises(ModuleNotFoundError):
+    for name in [name for name in sys.modules if name.startswith(("diptych.stores.objects", "obstore"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    with pytest.raises(Unavailable, match=r'pip install "diptych\[objects\]"'):
         snapshots_at("file:///var/lib/shop")

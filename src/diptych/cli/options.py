@@ -26,7 +26,7 @@ SnapshotsUrl = Annotated[
     Parameter(
         metavar="URL",
         help="Where snapshots are, if not in the store, such as s3://bucket/shop. "
-        "[DIPTYCH_CQRS_COMMAND_SIDE_SNAPSHOT_STORE, diptych.yaml]",
+        "[DIPTYCH_CQRS_COMMAND_SIDE_SNAPSHOT_STORAGE, diptych.yaml]",
     ),
 ]
 ConfigFile = Annotated[

@@ -38,7 +38,7 @@ def snapshots_beside(store: Store, url: str | None) -> KeepsSnapshots:
 
     Raises Malformed, Unavailable, ConfigurationError.
     """
-    url = load(None, os.environ, {}).snapshots if url is None else url
+    url = load(None, os.environ, {}).storage if url is None else url
     return store if url is None else snapshots_at(url)
 
 

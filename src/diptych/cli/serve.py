@@ -129,7 +129,7 @@ async def _serve(
         settings=bounds,
         projectors=role.projects and not shared,
         projections=configuration.projections,
-        snapshots=configuration.snapshots,
+        snapshots=configuration.storage,
         role=role,
         obstacle=lambda: None if projectors is None else projectors.obstacle,
     )

@@ -117,10 +117,10 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         timedelta,
         _at("cqrs.command_side.validation.command_timeout", SOME_TIME, "the time until a command's outcome is unknown"),
     ] = timedelta(seconds=30)
-    snapshots: Annotated[
+    storage: Annotated[
         str | None,
         _at(
-            "cqrs.command_side.snapshot.store",
+            "cqrs.command_side.snapshot.storage",
             Url("a URL such as file:///var/lib/shop or s3://bucket/shop"),
             "where snapshots of streams are kept, if not in the store",
         ),

@@ -39,7 +39,7 @@ def check(target: Target = None, *, config: ConfigFile = None, json: Json = Fals
 def problems_beyond(configuration: Configuration) -> Iterator[str]:
     """What is wrong with settings that are well written: what they name is not there."""
     origins = configuration.origins
-    for field, place_at in (("store", store_at), ("snapshots", snapshots_at)):
+    for field, place_at in (("store", store_at), ("storage", snapshots_at)):
         if (url := getattr(configuration, field)) is not None:
             setting = SETTINGS[field]
             try:
