@@ -42,7 +42,7 @@ def test_snapshots_are_made_anew_from_the_log(diptych: Diptych, list_store: str)
     ran = diptych("snapshot", "rebuild", "list")
 
     assert ran.code == 0
-    assert ran.out.startswith("list has 1 snapshots of 1 streams, made in ")
+    assert ran.out.startswith("Snapshots of list: 1 made, of 1 streams, in ")
     assert ran.err.splitlines()[-1].startswith("Events: 7 of 7 (100%)")
     assert asyncio.run(kept(list_store)) == 7
 
@@ -57,7 +57,7 @@ def test_a_rebuild_as_json_is_one_object(diptych: Diptych, list_store: str) -> N
 def test_snapshots_are_deleted_and_nothing_else_changes(diptych: Diptych, list_store: str) -> None:
     ran = diptych("snapshot", "delete", "list")
 
-    assert (ran.code, ran.out) == (0, "Deleted 1 snapshots of list.\n")
+    assert (ran.code, ran.out) == (0, "Snapshots of list: 1 deleted.\n")
     assert asyncio.run(kept(list_store)) == 0
     assert asyncio.run(length(list_store)) == 7
     assert diptych("snapshot", "delete", "list", "--json").lines() == [{"aggregate": "list", "deleted": 0}]
@@ -76,7 +76,7 @@ def test_they_are_looked_for_where_an_option_or_a_setting_says(
 
     assert diptych("snapshot", "rebuild", "list", *options).code == 0
     assert [file.parent.name for file in (folder / "elsewhere").rglob("*") if file.is_file()] == ["list"]
-    assert diptych("snapshot", "delete", "list", *options).out == "Deleted 1 snapshots of list.\n"
+    assert diptych("snapshot", "delete", "list", *options).out == "Snapshots of list: 1 deleted.\n"
     assert asyncio.run(kept(list_store)) == 6
 
 

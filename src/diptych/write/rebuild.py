@@ -34,11 +34,12 @@ class SnapshotRebuild:
         """Goes through the log. Raises Unavailable, UnreadableEvent, Malformed, and what the aggregate raises."""
         self.head = (await self._log.head()).position
         async for page in pages(self._log, Span(category=self._rules.name, before=self.head + 1), PAGE_EVENTS):
-            begun = [record.stream for record in page if record.version == 1]  # a stream is met where it begins
+            begun = [record for record in page if record.version == 1]  # a stream is met where it begins
             for first in range(0, len(begun), AT_A_TIME):
-                await _all(map(self._make, begun[first : first + AT_A_TIME]))
-            if page:
-                self.position = page[-1].position
+                some = begun[first : first + AT_A_TIME]
+                await _all([self._make(record.stream) for record in some])
+                self.position = some[-1].position
+            self.position = page[-1].position
         self.position = self.head
 
     async def _make(self, stream: str) -> None:

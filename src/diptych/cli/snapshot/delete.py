@@ -53,4 +53,4 @@ async def delete_in(store: Store, place: KeepsSnapshots, category: str) -> int:
 
 
 def in_words(deleted: Deleted) -> str:
-    return f"Deleted {deleted.deleted:,} snapshots of {deleted.aggregate}."
+    return f"Snapshots of {deleted.aggregate}: {deleted.deleted:,} deleted."

@@ -78,7 +78,5 @@ async def run(
 
 
 def in_words(rebuilt: Rebuilt) -> str:
-    return (
-        f"{rebuilt.aggregate} has {rebuilt.snapshots:,} snapshots of {rebuilt.streams:,} streams, "
-        f"made in {rebuilt.seconds:.1f} s."
-    )
+    made, streams = rebuilt.snapshots, rebuilt.streams
+    return f"Snapshots of {rebuilt.aggregate}: {made:,} made, of {streams:,} streams, in {rebuilt.seconds:.1f} s."
