@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import append, append_postgres, catch_up, execute, http, lag, load, machine, report, start
+from bench import append, append_postgres, catch_up, execute, http, lag, load, machine, report, snapshots, start
 from bench.harness import Bench, Line, Settings, run
 
 BENCHES: tuple[Bench, ...] = (
@@ -16,6 +16,7 @@ BENCHES: tuple[Bench, ...] = (
     *execute.BENCHES,
     *catch_up.BENCHES,
     *load.BENCHES,
+    *snapshots.BENCHES,
     *lag.BENCHES,
     *start.BENCHES,
     *http.BENCHES,

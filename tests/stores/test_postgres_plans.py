@@ -89,6 +89,18 @@ async def test_a_statement_of_the_log_uses_its_index(filled: Address, name: str)
         assert "Seq Scan" not in plan, plan
 
 
+@pytest.mark.parametrize(
+    ("name", "binds"), [("restore", ["order-7", "shape"]), ("restore_many", [["order-7", "order-8"], ["shape"] * 2])]
+)
+async def test_a_stream_is_restored_by_indexes_alone(filled: Address, name: str, binds: list[Any]) -> None:
+    sql = filled.statements("snapshots.sql")[name]
+    for plan in await plans(filled, BY_INDEX, sql, binds):
+        for index in ("snapshot_pkey", "event_pkey", "event_stream"):
+            assert re.search(rf"\b{index}\b", plan), plan
+        assert "Seq Scan" not in plan, plan
+        assert "Sort" not in plan, plan
+
+
 SPANNED: dict[str, tuple[list[Any], str]] = {
     "find_by_scan": ([], "event_pkey"),
     "find_by_tags": ([["id:7"]], "event_tag_pkey"),
