@@ -20,10 +20,11 @@ USE = """
 import importlib, pkgutil, sys
 import diptych
 
+CONTRACTS = tuple(f"diptych.testing.{name}" for name in ("event_log", "snapshot_", "view_"))
 assert diptych.__file__.startswith(sys.prefix), diptych.__file__
 names = [module.name for module in pkgutil.walk_packages(diptych.__path__, "diptych.")]
 for name in names:
-    if not name.endswith(("__main__", ".testing.event_log")) and ".testing.view_" not in name:
+    if not name.endswith("__main__") and not name.startswith(CONTRACTS):
         importlib.import_module(name)
 print(f"imported {len(names)} modules")
 """

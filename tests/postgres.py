@@ -1,9 +1,11 @@
-"""PostgreSQL servers for the tests: each release that is on this machine, in a private folder, on a socket there."""
+"""PostgreSQL servers for the tests: each release that is on this machine, in a private folder, on a socket there.
+
+A server does not outlive the tests, however they end: a process beside it waits for their end, and clears away.
+"""
 
 import importlib.util
 import os
 import pwd
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -21,6 +23,15 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "deadlock_timeout": "200ms",
 }
+
+CLEAR_AWAY = """
+cat                                # until whoever has the other end of the pipe has closed it, or is dead
+if read -r pid < "$0/data/postmaster.pid"; then
+    kill -QUIT "$pid"
+    for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" && sleep 0.2; done
+fi
+rm -rf "$0"
+"""
 
 
 def releases() -> dict[str, Path]:
@@ -70,23 +81,31 @@ class Server:
             file.writelines(f"{name} = '{value}'\n" for name, value in self._settings.items())
             file.write(f"unix_socket_directories = '{self.folder}'\n")
 
-    def start(self) -> None:
-        """Starts it and waits until it takes connections."""
+    def start(self, **environment: str) -> None:
+        """Starts it and waits until it takes connections, also while the sessions of one that was killed still end."""
+        deadline = time.monotonic() + 30
+        while not self._starts(environment):
+            if time.monotonic() > deadline:
+                raise RuntimeError((self.folder / "server.log").read_text("utf-8"))
+            time.sleep(0.05)
+
+    def _starts(self, environment: Mapping[str, str]) -> bool:
         with (self.folder / "server.log").open("ab") as output:
             process: subprocess.Popen[Any] = subprocess.Popen(
                 [self.programs / "postgres", "-D", self.folder / "data"],
                 stdout=output,
                 stderr=output,
                 cwd=self.folder,
+                env={**os.environ, **environment},
                 start_new_session=True,  # Ctrl-C is for the tests
                 **self._user,
             )
         self._process = process
-        deadline = time.monotonic() + 30
-        while not self._is_ready():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((self.folder / "server.log").read_text("utf-8"))
+        while process.poll() is None:
+            if self._is_ready():
+                return True
             time.sleep(0.02)
+        return False
 
     def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
         """Ends it: at once, as `pg_ctl stop -m immediate` does, or as the signal says."""
@@ -112,10 +131,19 @@ def running(programs: Path, within: Path | None = None, **settings: str) -> Iter
     """A new server, which is gone with its files afterwards. `within` is a folder; its path has to be short."""
     folder = Path(tempfile.mkdtemp(prefix="diptych-pg-", dir=within))
     server = Server(programs, folder, settings)
-    try:
-        server.make()
-        server.start()
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
+    with cleared_away(folder):
+        try:
+            server.make()
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def cleared_away(folder: Path) -> Iterator[None]:
+    """Whatever server has its files in the folder is gone with them afterwards, also when this process is killed."""
+    command = ["/bin/sh", "-c", CLEAR_AWAY, str(folder)]
+    silent = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=silent, stderr=silent, start_new_session=True):
+        yield

@@ -19,6 +19,7 @@ def test_a_line_tells_share_rate_and_time_left() -> None:
     assert line("Commands", 1000, 1000, 1000, 2.0) == "Commands: 1,000 of 1,000 (100%), 500/s"
     assert line("Commands", 0, 1000, 0, 2.0) == "Commands: 0 of 1,000 (0%)"
     assert line("Commands", 0, 0, 0, 0.0) == "Commands: 0 of 0 (100%)"
+    assert line("Commands", 250, None, 250, 0.5) == "Commands: 250, 500/s"
 
 
 def test_what_was_done_before_counts_for_the_share_and_not_for_the_rate() -> None:
@@ -66,7 +67,7 @@ async def test_a_stage_is_shown_while_it_runs_and_at_its_end() -> None:
         def __init__(self) -> None:
             self.seen: list[int] = []
 
-        def show(self, stage: str, done: int, total: int) -> None:
+        def show(self, stage: str, done: int, total: int | None) -> None:
             self.seen.append(done)
 
     progress, done = Watched(), 0

@@ -9,6 +9,7 @@ from diptych.errors import (
     ContextError,
     DiptychError,
     Forbidden,
+    ImportStopped,
     Malformed,
     NotAStore,
     NotCaughtUp,
@@ -24,7 +25,7 @@ from diptych.errors import (
 from diptych.log import Recorded, Token, Upcaster, Zstd, upcasts
 from diptych.messages import Command, Event, Query, View
 from diptych.read import Answer, Lag, Page, Projection, Scale, Views, between, ge, gt, le, lt, one_of, prefix
-from diptych.write import Aggregate, Moment, Receipt
+from diptych.write import Aggregate, Moment, Receipt, every, never
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,7 @@ __all__ = [
     "DiptychError",
     "Event",
     "Forbidden",
+    "ImportStopped",
     "Lag",
     "Malformed",
     "Meta",
@@ -67,10 +69,12 @@ __all__ = [
     "Zstd",
     "__version__",
     "between",
+    "every",
     "ge",
     "gt",
     "le",
     "lt",
+    "never",
     "one_of",
     "prefix",
     "upcasts",

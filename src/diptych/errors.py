@@ -9,6 +9,7 @@
     ├── TooLarge             413  more than a bound allows
     ├── CommandIdReused      422  the command id was accepted before, with another body
     ├── Rejected             422  a business rule said no
+    ├── ImportStopped        422  a line of an import that cannot be taken
     ├── UnreadableEvent      500  a stored event this context cannot decode
     ├── Unavailable          503  a store cannot be reached, or will take no more
     │   └── NotAStore        503  what stands at the address is not a Diptych store
@@ -132,6 +133,23 @@ class Rejected(DiptychError):
         return f"{self.code}: {self.detail}" if self.detail != self.code else self.code
 
 
+class ImportStopped(DiptychError):
+    """Lines `first` to `last` of an import cannot be taken, and `reason` says why. Those before `first` may be kept.
+
+    What is kept stands in the import's own figures; the same lines, mended, go on after it.
+    """
+
+    code = "import-stopped"
+    status = 422
+
+    def __init__(self, first: int, last: int, reason: str) -> None:
+        where = f"Line {first:,}" if first == last else f"Lines {first:,} to {last:,}"
+        super().__init__(f"{where}: {reason}")
+        self.first = first
+        self.last = last
+        self.reason = reason
+
+
 class UnreadableEvent(DiptychError):
     """A stored event that this context cannot decode. It stops only what needs it."""
 
@@ -153,7 +171,7 @@ class Unavailable(DiptychError):
 
 
 class NotAStore(Unavailable):
-    """What stands at the address is not a Diptych store, or one of another format."""
+    """What stands at the address is not a Diptych store, or one of another format, or another context's."""
 
     code = "not-a-store"
 

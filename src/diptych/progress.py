@@ -25,8 +25,11 @@ class Progress(Protocol):
         """Says a sentence."""
         ...
 
-    def show(self, stage: str, done: int, total: int) -> None:
-        """Shows how much of a stage is done. The first call of a stage starts its clock, and says where it begins."""
+    def show(self, stage: str, done: int, total: int | None) -> None:
+        """Shows how much of a stage is done, of a total if there is one that is known.
+
+        The first call of a stage starts its clock, and says where it begins.
+        """
         ...
 
     def __enter__(self) -> Self: ...
@@ -40,7 +43,7 @@ class Silence:
     def note(self, text: str) -> None:
         pass
 
-    def show(self, stage: str, done: int, total: int) -> None:
+    def show(self, stage: str, done: int, total: int | None) -> None:
         pass
 
     def __enter__(self) -> Self:
@@ -65,23 +68,25 @@ class Lines(Silence):
         self._out.write(text + "\n")
         self._out.flush()
 
-    def show(self, stage: str, done: int, total: int) -> None:
+    def show(self, stage: str, done: int, total: int | None) -> None:
         now = self._clock()
         if stage != self._stage:
             self._stage, self._first, self._began, self._said, self._finished = stage, done, now, now, False
         due = now - self._said >= LINE_EVERY.total_seconds()
-        if (due or done >= total) and not self._finished:
-            self._said, self._finished = now, done >= total
+        finished = total is not None and done >= total
+        if (due or finished) and not self._finished:
+            self._said, self._finished = now, finished
             self.note(line(stage, done, total, done - self._first, now - self._began))
 
 
-def line(stage: str, done: int, total: int, lately: int, seconds: float) -> str:
+def line(stage: str, done: int, total: int | None, lately: int, seconds: float) -> str:
     """A stage in words, with its rate and, unless it is finished, the time left; both from what was done lately."""
-    share = done / total if total else 1.0
-    words = f"{stage}: {done:,} of {total:,} ({share:.0%})"
+    words = f"{stage}: {done:,}"
+    if total is not None:
+        words += f" of {total:,} ({done / total if total else 1:.0%})"
     if lately and seconds > 0:
         words += f", {lately / seconds:,.0f}/s"
-        if done < total:
+        if total is not None and done < total:
             words += f", {(total - done) * seconds / lately:.0f} s left"
     return words
 
@@ -108,7 +113,7 @@ class Bar(Silence):
     def note(self, text: str) -> None:
         self._bars.console.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
 
-    def show(self, stage: str, done: int, total: int) -> None:
+    def show(self, stage: str, done: int, total: int | None) -> None:
         now = monotonic()
         if stage not in self._stages:
             self._stages[stage] = self._bars.add_task(stage, total=total, completed=done, rate=""), done, now
@@ -131,7 +136,7 @@ def progress_on(out: TextIO) -> Progress:
 
 @asynccontextmanager
 async def shown(
-    progress: Progress, stage: str, done: Callable[[], int], total: Callable[[], int]
+    progress: Progress, stage: str, done: Callable[[], int], total: Callable[[], int | None]
 ) -> AsyncGenerator[None]:
     """Shows a stage's progress while the body runs, and its end after it. The total may grow meanwhile."""
 

@@ -75,7 +75,7 @@ def test_an_expected_version_that_is_not_the_streams_ends_with_1(diptych: Diptyc
         ),
         (["order-9", SHIPPED, "--type", "OrderShiped"], "did you mean 'OrderShipped'?"),
         (["order-9", SHIPPED], "name one: OrderPlaced, OrderShipped"),
-        (["ordr-9", SHIPPED, "--type", "OrderShipped"], "has no aggregate 'ordr'; did you mean 'order'?"),
+        (["ordr-9", SHIPPED, "--type", "OrderShipped"], "There is no aggregate 'ordr'; did you mean 'order'?"),
         (["order", SHIPPED, "--type", "OrderShipped"], "'order' names no stream"),
         (["order-" + "9" * 201, SHIPPED, "--type", "OrderShipped"], "Expected an id of 1 to 200 characters"),
         (["order-9", SHIPPED, "--type", "OrderShipped", "--actor", ""], "at `$.actor`"),

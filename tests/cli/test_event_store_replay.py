@@ -146,7 +146,7 @@ def test_the_state_at_a_version_or_a_time(cart: Diptych) -> None:
         (["cart-1", "--at", "2001-01-01"], 1, "cart-1 was not there then; its first event was recorded at 2"),
         (["cart-1", "--at", "0"], 2, "versions are counted from 1"),
         (["cart-1", "--at", "noon"], 2, "'noon' is no time"),
-        (["card-1"], 2, "Context 'carts' has no aggregate 'card'; did you mean 'cart'?"),
+        (["card-1"], 2, "There is no aggregate 'card'; did you mean 'cart'?"),
         (["cart"], 2, "'cart' names no stream: category, dash, id, such as cart-1"),
         (["cart-"], 2, "Expected an id"),
     ],

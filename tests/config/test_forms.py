@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diptych.config.forms import LARGEST, LONGEST, Choice, Duration, Form, Size, Text, Url, Whole
+from diptych.config.forms import LARGEST, LONGEST, Choice, Duration, Flag, Form, Size, Text, Url, Whole
 from diptych.stores import without_password
 
 WAIT = Duration(timedelta())
@@ -27,6 +27,8 @@ SOME = Duration(timedelta(milliseconds=1))
         (Whole(0, 65535), "0", 0),
         (Whole(0, 65535), "65535", 65535),
         (Choice(("all", "query")), "query", "query"),
+        (Flag(), "true", True),
+        (Flag(), "false", False),
         (Text("a name"), "no", "no"),
     ],
 )
@@ -42,6 +44,7 @@ def test_a_form_reads_what_a_person_writes(form: Form, text: str, value: object)
         (Size(1), ["", "0", "-1", "1MB", "1 MiB", "1mib", "1.5MiB", "2GiB", "010", "1_000", "99999999999999"]),
         (Size(1024), ["1023", "1"]),
         (Whole(1, 10), ["", "0", "11", "-1", "1.0", "1e1", "0x1", "01", "true", "٣", "1" * 5000]),
+        (Flag(), ["", "True", "yes", "1", "on"]),
         (Choice(("all", "query")), ["", "All", "quer", "all "]),
         (Text("a name"), ["", "  ", "a\nb", "\0", "\x1b[31m"]),
     ],

@@ -6,11 +6,13 @@ events and the commit. It prints a line then, and goes on as it is told: `commit
 
 import asyncio
 import json
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
 
-from diptych.stores.sqlite.log import SqliteLog
+from diptych.log import Verdicts
+from diptych.stores.sqlite import log as sqlite_log
 from tests.faults.tools import new_append, opened_log
 
 
@@ -24,15 +26,16 @@ def tell(line: object) -> None:
 
 
 async def main(path: Path, events: int) -> None:
-    write = SqliteLog._write
+    room: Any = sqlite_log
+    write = room.write
 
-    def write_and_wait(self: SqliteLog, verdicts: Any) -> None:
-        write(self, verdicts)
+    def write_and_wait(writer: sqlite3.Connection, verdicts: Verdicts, *rest: Any) -> None:
+        write(writer, verdicts, *rest)
         tell({"holds": [event.position for event in verdicts.events]})
         if sys.stdin.readline().strip() != "commit":
             raise RolledBackError
 
-    SqliteLog._write = write_and_wait  # type: ignore[method-assign]
+    room.write = write_and_wait
     async with opened_log(path) as log:
         try:
             outcome = await log.append(new_append("held-1", events=events, command_id="held"))

@@ -1,6 +1,6 @@
 """A process under load: sends the same commands every time it is started, and tells which are accepted.
 
-Run as `python -m tests.faults.loader PATH ORDERS`. Prints `{"ready": ...}`, then a line for each receipt as soon as it
+Run as `python -m tests.faults.loader URL ORDERS`. Prints `{"ready": ...}`, then a line for each receipt as soon as it
 has it, and `{"done": ...}` when everything is accepted. It also follows the log, and tells what it saw.
 """
 
@@ -8,11 +8,9 @@ import asyncio
 import json
 import os
 import sys
-from pathlib import Path
 
 from diptych import App, Token
 from tests.app.shop import OrderById, ShipOrder, order, shop
-from tests.faults.tools import url_of
 
 CLIENTS = 8
 
@@ -40,8 +38,8 @@ async def watch(app: App) -> None:
         await asyncio.sleep(0.002)
 
 
-async def main(path: Path, orders: int) -> None:
-    async with shop.open(url_of(path)) as app:
+async def main(url: str, orders: int) -> None:
+    async with shop.open(url) as app:
         tell({"ready": True})
         watching = asyncio.create_task(watch(app))
         try:
@@ -52,4 +50,4 @@ async def main(path: Path, orders: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))

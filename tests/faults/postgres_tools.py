@@ -48,11 +48,17 @@ async def kill(url: str, purpose: str) -> int:
         return int(await other.fetchval(sql, f"diptych {purpose}"))
 
 
-async def waits_for_the_lock(url: str) -> bool:
-    """Whether an append waits for the log's lock."""
+async def has(log: PostgresLog, position: int) -> bool:
+    """Whether the log has an event there."""
+    return (await log.head()).position >= position
+
+
+async def waits_for_the_lock(url: str) -> int | None:
+    """The process of a session that waits for the log's lock, if there is one."""
     async with session(url) as other:
-        sql = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)"
-        return bool(await other.fetchval(sql))
+        sql = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted LIMIT 1"
+        pid: int | None = await other.fetchval(sql)
+        return pid
 
 
 async def check_tables(url: str) -> None:

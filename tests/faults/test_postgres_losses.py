@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,21 +9,14 @@ import asyncpg
 import pytest
 
 from diptych import OutcomeUnknown, Unavailable
-from diptych.log import Outcome, StreamAt
+from diptych.log import StreamAt
 from diptych.stores.postgres import PostgresStore, connection, listener, writer
 from diptych.stores.postgres import log as log_module
 from diptych.stores.postgres.log import PostgresLog
-from tests.conftest import RELEASES, new_store, programs_of
-from tests.faults.postgres_tools import Proxy, append_in, check_tables, kill, opened, session
+from tests.conftest import new_store
+from tests.faults.postgres_tools import Proxy, append_in, check_tables, has, kill, opened, session
 from tests.faults.tools import new_append, until
-from tests.postgres import Server, running
-
-
-@pytest.fixture
-def own_postgres() -> Iterator[Server]:
-    """A server that may be killed."""
-    with running(programs_of(max(RELEASES, key=int, default=""))) as server:
-        yield server
+from tests.postgres import Server
 
 
 @pytest.mark.parametrize("way", ["the connection breaks", "there is only silence"])
@@ -56,84 +48,12 @@ async def test_16_a_reply_that_is_lost_is_asked_for_again_and_the_append_is_kept
     await check_tables(postgres_url)
 
 
-async def has(log: PostgresLog, position: int) -> bool:
-    return (await log.head()).position >= position
-
-
 async def test_22_an_idle_connection_that_was_killed_costs_nobody_an_error(postgres_url: str) -> None:
     async with opened(postgres_url) as log:
         for number in range(1, 6):
             assert (await log.append(new_append("a-1"))).position == number
             assert (await log.load("a-1")).version == number
             assert await kill(postgres_url, "writer") + await kill(postgres_url, "reader") == 2
-
-
-class Crowd:
-    """Clients that append again and again, and one who follows, through whatever happens."""
-
-    def __init__(self, log: PostgresLog) -> None:
-        self.log = log
-        self.kept: dict[str, Outcome] = {}
-        self.unknown: list[str] = []
-        self.over = False  # no client begins another append
-        self.settled = False  # and none has one on its way
-
-    async def client(self, name: int) -> None:
-        number = 0
-        while not self.over:
-            number += 1
-            id = f"{name}-{number}"
-            try:
-                self.kept[id] = await self.log.append(new_append(f"s-{name}", command_id=id))
-            except OutcomeUnknown:
-                self.unknown.append(id)
-            except Unavailable:
-                await asyncio.sleep(0.01)
-
-    async def follow(self, log: PostgresLog) -> list[int]:
-        seen: list[int] = []
-        while not (self.settled and len(seen) == (await log.head()).position):
-            try:
-                await log.wait_past(len(seen), timedelta(seconds=1))
-                seen += [event.position for event in (await log.read(len(seen), 100)).events]
-            except Unavailable:
-                await asyncio.sleep(0.01)
-        return seen
-
-    async def goes_on(self) -> None:
-        """Waits until a few hundred more are kept."""
-        wanted = len(self.kept) + 200
-
-        async def are_kept() -> bool:
-            return len(self.kept) >= wanted
-
-        await until(are_kept, 20)
-
-
-async def test_22_a_server_that_is_restarted_under_load_keeps_what_it_acknowledged_and_followers_go_on(
-    own_postgres: Server,
-) -> None:
-    url = await asyncio.to_thread(new_store, own_postgres)
-    async with opened(url) as log, opened(url) as other:
-        crowd = Crowd(log)
-        following = asyncio.create_task(crowd.follow(other))
-        clients = [asyncio.create_task(crowd.client(name)) for name in range(16)]
-        for _ in range(3):
-            await crowd.goes_on()
-            await asyncio.to_thread(own_postgres.stop)
-            await asyncio.sleep(0.05)
-            await asyncio.to_thread(own_postgres.start)
-        await crowd.goes_on()
-        crowd.over = True
-        await asyncio.gather(*clients)
-        crowd.settled = True
-        seen = await asyncio.wait_for(following, 10)
-        head = (await log.head()).position
-        assert seen == list(range(1, head + 1))
-        for id, outcome in crowd.kept.items():
-            assert await log.outcome(id) == outcome
-        assert len(crowd.kept) <= head <= len(crowd.kept) + len(crowd.unknown)
-    await check_tables(url)
 
 
 async def test_22_an_append_whose_server_stays_away_is_unknown_and_known_again_when_it_is_back(

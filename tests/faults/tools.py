@@ -161,6 +161,16 @@ async def held_up(awaited: Awaitable[T]) -> tuple[T | BaseException, float]:
     return task.exception() or task.result(), longest
 
 
+async def rebuild(url: str) -> None:
+    """Has the view of a shop filled anew, by the command line."""
+    words = ("projection", "rebuild", "OrderSummary", "--target", "tests.app.shop:shop", "--store", url)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "diptych", *words, stdout=PIPE, stderr=PIPE, cwd=ROOT
+    )
+    _, complaint = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, complaint
+
+
 async def until(condition: Any, seconds: float = 10) -> None:
     """Waits until it holds, looking again and again."""
     deadline = time.monotonic() + seconds

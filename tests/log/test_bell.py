@@ -30,6 +30,17 @@ async def test_a_ring_wakes_those_who_wait_for_it_or_less() -> None:
     assert await waiting[2]
 
 
+async def test_what_is_taken_back_is_not_reached_any_more_unless_it_was_rung_again() -> None:
+    bell = Bell()
+    bell.ring(5)
+    bell.unring(5, 2)
+    assert bell.position == 2
+    assert not await bell.reached(5, timedelta(0))
+    bell.ring(3)
+    bell.unring(2, 1)
+    assert bell.position == 3
+
+
 async def test_waiting_ends_with_the_time_and_leaves_nothing_behind() -> None:
     bell = Bell()
     begun = time.monotonic()
@@ -70,6 +81,17 @@ async def test_nobody_in_any_thread_misses_a_ring() -> None:
     await asyncio.gather(*[asyncio.to_thread(follower.join) for follower in followers])
     assert late == []
     assert bell._waiters == []
+
+
+async def test_what_is_taken_back_is_waited_for_again_unless_it_was_rung_since() -> None:
+    bell = Bell()
+    bell.ring(5)
+    bell.unring(4, 2)
+    assert bell.position == 5
+    bell.unring(5, 2)
+    assert not await bell.reached(3, timedelta(milliseconds=10))
+    bell.ring(3)
+    assert await bell.reached(3, timedelta(0))
 
 
 async def test_a_waiter_whose_loop_has_ended_holds_up_no_other() -> None:

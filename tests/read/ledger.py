@@ -23,7 +23,7 @@ from diptych.log import (
     from_microseconds,
     id_text,
 )
-from diptych.read import Checkpoint, Fold, FoldRules, Views, ViewShape, ViewStore
+from diptych.read import Checkpoint, Fold, FoldRules, Generation, Order, Selector, ViewShape, ViewStore
 from diptych.stores import Store
 from diptych.write import uuid7
 
@@ -111,10 +111,11 @@ def mark(event: Recorded[Marked]) -> str:
 
 
 def fold_of(projection: Projection[V], events: Sequence[type[Event]] = KINDS) -> Fold[V]:
+    """A projection's fold; `events` are all that the log may have, beside those that it handles."""
     problems: list[str] = []
     rules = FoldRules(projection, ViewShape(projection.view, projection.version), problems)
     assert problems == []
-    return Fold(rules, EventCatalogue(events))
+    return Fold(rules, EventCatalogue([*events, *[event for event in rules.rules if event not in events]]))
 
 
 ACCOUNTS = fold_of(accounts)
@@ -172,12 +173,12 @@ EVENTS = st.one_of(
 _commands = iter(range(1, 10**9))
 
 
-async def tell(log: EventLog, *events: Event | NewEvent) -> None:
-    """Appends the events, as one command."""
+async def tell(log: EventLog, *events: Event | NewEvent, stream: str = "ledger-1") -> None:
+    """Appends the events to a stream, as one command."""
     command_id = f"command-{next(_commands)}"
     metadata = Metadata(command_id=command_id, correlation_id="c", causation_id="c", actor="tester")
     new = [event if isinstance(event, NewEvent) else encoded(event) for event in events]
-    await log.append(Append(command_id, b"", "ledger-1", new, None, msgspec.json.encode(metadata)))
+    await log.append(Append(command_id, b"", stream, new, None, msgspec.json.encode(metadata)))
 
 
 def encoded(event: Event) -> NewEvent:
@@ -191,13 +192,21 @@ async def records(log: EventLog, upto: int = 1_000_000) -> Sequence[RecordedEven
 
 
 async def rows(views: ViewStore, shape: ViewShape[V]) -> list[V]:
+    """All rows of what answers, or, where nothing does yet, of what is being filled."""
+    order = tuple([Order(name, descending=False) for name in shape.key])
     async with views.snapshot() as snapshot:
-        return await Views(snapshot, {shape.view: shape}, 0)[shape.view]
+        await snapshot.generation(shape)
+        return await snapshot.select(shape, Selector(order=order))
 
 
-async def checkpoint_of(views: ViewStore, shape: ViewShape[Any]) -> Checkpoint:
+async def standing(views: ViewStore, shape: ViewShape[Any]) -> Generation:
+    """What answers, or is being filled, and where it stands."""
     async with views.snapshot() as snapshot:
-        return await snapshot.checkpoint(shape)
+        return await snapshot.generation(shape)
+
+
+async def checkpoint_of(views: ViewStore, shape: ViewShape[Any], segment: int = 0) -> Checkpoint:
+    return (await standing(views, shape)).checkpoints[segment]
 
 
 @asynccontextmanager

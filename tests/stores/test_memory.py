@@ -5,7 +5,7 @@ import pytest
 from diptych.errors import Unavailable
 from diptych.stores import Store
 from diptych.stores.memory import MemoryStore
-from diptych.testing import EventLogContract, ViewStoreContract
+from diptych.testing import EventLogContract, SnapshotStoreContract, ViewStoreContract
 from diptych.testing.event_log import Clock
 
 
@@ -18,6 +18,12 @@ class TestMemoryLog(EventLogContract):
     @pytest.fixture
     def store(self, clock: Clock) -> Store:
         return MemoryStore(clock)
+
+
+class TestMemorySnapshots(SnapshotStoreContract):
+    @pytest.fixture
+    def store(self) -> Store:
+        return MemoryStore(Clock())
 
 
 class TestMemoryViews(ViewStoreContract):

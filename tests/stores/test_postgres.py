@@ -4,7 +4,7 @@ import pytest
 
 from diptych.stores import Store
 from diptych.stores.postgres import PostgresStore
-from diptych.testing import EventLogContract, ViewStoreContract
+from diptych.testing import EventLogContract, SnapshotStoreContract, ViewStoreContract
 from diptych.testing.event_log import Clock
 from tests.conftest import new_store
 from tests.postgres import Server
@@ -14,6 +14,12 @@ class TestPostgresLog(EventLogContract):
     @pytest.fixture
     def store(self, each_postgres: Server, clock: Clock) -> Store:
         return PostgresStore(new_store(each_postgres), clock)
+
+
+class TestPostgresSnapshots(SnapshotStoreContract):
+    @pytest.fixture
+    def store(self, each_postgres: Server) -> Store:
+        return PostgresStore(new_store(each_postgres))
 
 
 class TestPostgresViews(ViewStoreContract):

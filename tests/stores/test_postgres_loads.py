@@ -7,7 +7,8 @@ import pytest
 
 from diptych import Unavailable
 from diptych.log import StreamEvents
-from diptych.stores.postgres.loads import ROUND_STREAMS, ROUNDS, Loads, Wanted
+from diptych.stores.postgres.loads import ROUND_STREAMS, ROUNDS, Loads
+from diptych.stores.postgres.log import Wanted
 from tests.faults.postgres_tools import opened
 from tests.faults.tools import new_append
 
@@ -27,7 +28,11 @@ class Rounds:
         return {one: StreamEvents((), number) for one in wanted if one.stream != "none"}
 
 
-async def asked(loads: Loads, *streams: str) -> list[asyncio.Task[StreamEvents]]:
+def nothing(wanted: Wanted) -> StreamEvents:
+    return StreamEvents((), wanted.after)
+
+
+async def asked(loads: Loads[Wanted, StreamEvents], *streams: str) -> list[asyncio.Task[StreamEvents]]:
     tasks = [asyncio.create_task(loads.load(Wanted(stream, 0))) for stream in streams]
     await asyncio.sleep(0.01)
     return tasks
@@ -35,7 +40,7 @@ async def asked(loads: Loads, *streams: str) -> list[asyncio.Task[StreamEvents]]
 
 async def test_what_is_asked_for_meanwhile_goes_with_the_next_round_trip() -> None:
     rounds = Rounds()
-    loads = Loads(rounds.load_many)
+    loads = Loads(rounds.load_many, nothing)
     first = await asked(loads, "a")
     second = await asked(loads, "a", "b", "none")
     third = await asked(loads, "c", "a", "c")
@@ -52,7 +57,7 @@ async def test_what_is_asked_for_meanwhile_goes_with_the_next_round_trip() -> No
 
 async def test_a_round_trip_loads_so_many_streams_and_there_are_so_many_of_them() -> None:
     rounds = Rounds()
-    loads = Loads(rounds.load_many)
+    loads = Loads(rounds.load_many, nothing)
     tasks = await asked(loads, *[f"{number}" for number in range(ROUND_STREAMS * 3)])
     assert [len(streams) for streams in rounds.asked] == [ROUND_STREAMS] * ROUNDS
     for number in range(3):
@@ -63,7 +68,7 @@ async def test_a_round_trip_loads_so_many_streams_and_there_are_so_many_of_them(
 
 async def test_who_goes_away_harms_nobody_and_an_error_reaches_everyone() -> None:
     rounds = Rounds()
-    loads = Loads(rounds.load_many)
+    loads = Loads(rounds.load_many, nothing)
     gone, stays = await asked(loads, "a", "a")
     gone.cancel()
     rounds.ends[0].set_result(None)

@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from diptych import Unavailable
+from diptych import NotAStore, Unavailable
 from diptych.stores.postgres import PostgresStore
 from diptych.stores.postgres.address import address_of
 from tests.app.shop import OrderCount, ShipOrder, order, shop
@@ -56,3 +56,14 @@ async def test_another_role_reads_and_appends_nothing(url: str) -> None:
         assert [event.stream async for event in app.events()] == ["order-1"]
         with pytest.raises(Unavailable, match="permission denied"):
             await app.execute(ShipOrder(order_id="1"))
+
+
+async def test_a_log_that_nobody_owns_yet_is_left_so_by_those_who_only_read(url: str) -> None:
+    for _ in range(2):
+        async with shop.open(url.replace("postgres@", "shop_reader@"), projectors=False) as app:
+            assert [event async for event in app.events()] == []
+    async with PostgresStore(url).log(context="library"):
+        pass
+    with pytest.raises(NotAStore, match="'library', and not of 'shop'"):
+        async with shop.open(url.replace("postgres@", "shop_reader@"), projectors=False):
+            pass

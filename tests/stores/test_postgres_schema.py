@@ -1,6 +1,7 @@
 """The tables of a PostgreSQL store are made by numbered migrations, and looked at before a store is used."""
 
 import asyncio
+import hashlib
 import re
 from importlib.resources import files
 
@@ -29,9 +30,19 @@ SELECT relname, reloptions FROM pg_class JOIN pg_namespace ON pg_namespace.oid =
 WHERE nspname = $1 ORDER BY 1
 """
 
+FUNCTIONS_OF = """
+SELECT replace(pg_get_functiondef(pg_proc.oid), nspname, '')
+FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace WHERE nspname = $1 ORDER BY 1
+"""
+
+FUNCTIONS = {5: "255d296434a01684"}
+"""The digests of functions.sql, each by the migration that came with it: whoever migrates gets the functions, too."""
+
 
 async def shape(connection: "asyncpg.Connection[asyncpg.Record]", name: str) -> list[list[tuple[object, ...]]]:
-    return [[tuple(row) for row in await connection.fetch(sql, name)] for sql in (COLUMNS, INDEXES, OPTIONS)]
+    return [
+        [tuple(row) for row in await connection.fetch(sql, name)] for sql in (COLUMNS, INDEXES, OPTIONS, FUNCTIONS_OF)
+    ]
 
 
 async def set_number(url: str, number: int) -> None:
@@ -49,6 +60,7 @@ async def test_all_migrations_give_the_schema(postgres_url: str) -> None:
     connection = await asyncpg.connect(migrated.dsn)
     await connection.execute(f"CREATE SCHEMA {written.schema}")
     await connection.execute(written.script("schema.sql"))
+    await connection.execute(written.script("functions.sql"))
     for suffix in ("", "_views"):
         expected = await shape(connection, written.schema + suffix)
         assert await shape(connection, migrated.schema + suffix) == expected
@@ -57,6 +69,40 @@ async def test_all_migrations_give_the_schema(postgres_url: str) -> None:
 
 def test_migrations_are_numbered_without_a_gap() -> None:
     assert [migration.number for migration in schema.MIGRATIONS] == list(range(1, schema.NEWEST + 1))
+
+
+def test_a_function_that_was_changed_comes_with_a_migration() -> None:
+    digest = hashlib.sha256(files("diptych.stores.postgres").joinpath("functions.sql").read_bytes()).hexdigest()[:16]
+    newest = max(FUNCTIONS)
+    assert FUNCTIONS[newest] == digest, (
+        "functions.sql was changed, and stores that are there would keep the old functions: add a migration, which may "
+        f"do nothing else, and here its number with {digest!r}"
+    )
+    assert newest in [migration.number for migration in schema.MIGRATIONS]
+    assert len(set(FUNCTIONS.values())) == len(FUNCTIONS)
+
+
+@pytest.mark.parametrize("older", schema.MIGRATIONS[:-1], ids=str)
+async def test_an_older_store_comes_to_the_same_schema_and_keeps_its_events(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch, older: schema.Migration
+) -> None:
+    new, old = [PostgresStore(postgres.url(f"{name}_{older.number}")) for name in ("new", "old")]
+    await new.migrate()
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "NEWEST", older.number)
+        patch.setattr(schema, "MIGRATIONS", [one for one in schema.MIGRATIONS if one.number <= older.number])
+        await old.migrate()
+        async with old.log() as log:
+            await log.append(new_append("order-1"))
+    assert await old.migrate() == [f"{one.number:04} {one.name}" for one in schema.MIGRATIONS if one > older]
+    async with old.log(context="shop") as log:
+        await log.append(new_append("order-1"))
+        assert [event.stream for event in (await log.read(0)).events] == ["order-1", "order-1"]
+    connection = await asyncpg.connect(new.address.dsn)
+    for suffix in ("", "_views"):
+        expected = await shape(connection, new.address.schema + suffix)
+        assert await shape(connection, old.address.schema + suffix) == expected
+    await connection.close()
 
 
 def test_each_file_of_sql_names_no_schema_but_the_default_one() -> None:
@@ -70,7 +116,7 @@ def test_each_file_of_sql_names_no_schema_but_the_default_one() -> None:
 
 async def test_a_store_is_migrated_once_and_then_stays_as_it_is(postgres: Server) -> None:
     store = PostgresStore(postgres.url("migrated_once"))
-    assert await store.migrate() == ["0001 log", "0002 views", "0003 segments"]
+    assert await store.migrate() == [f"{migration.number:04} {migration.name}" for migration in schema.MIGRATIONS]
     async with store.log() as log:
         id = log.log_id
     assert await store.migrate() == []
@@ -128,7 +174,7 @@ async def test_views_that_were_filled_before_there_were_segments_stay_filled(pos
 
 async def test_of_many_who_migrate_at_once_one_does_it(postgres: Server) -> None:
     answers = await asyncio.gather(*[PostgresStore(postgres.url("raced")).migrate() for _ in range(6)])
-    assert sorted(map(len, answers)) == [0, 0, 0, 0, 0, schema.NEWEST]
+    assert sorted(map(len, answers)) == [0, 0, 0, 0, 0, len(schema.MIGRATIONS)]
 
 
 async def test_a_schema_that_is_not_there_names_the_command_that_makes_it(postgres: Server) -> None:

@@ -39,6 +39,13 @@ async def elsewhere(tmp_path: Path) -> AsyncGenerator[ViewStore]:
         yield views
 
 
+async def live(views: ViewStore, log_id: str = LOG) -> Checkpoint:
+    """The view as it goes live, of one segment."""
+    generation = await views.prepare(SHAPE, log_id)
+    await views.switch(SHAPE, generation.number)
+    return generation.checkpoints[0]
+
+
 async def write(views: ViewStore, at: Checkpoint, value: int) -> Checkpoint:
     return await views.commit(SHAPE, {"1": Row(id="1", value=value)}, at, Anchor(at.position + 1, b"e"))
 
@@ -46,7 +53,7 @@ async def write(views: ViewStore, at: Checkpoint, value: int) -> Checkpoint:
 async def read(views: ViewStore) -> tuple[int, int]:
     """The checkpoint's position and the row's value, under one snapshot."""
     async with views.snapshot() as snapshot:
-        position = (await snapshot.checkpoint(SHAPE)).position
+        position = (await snapshot.generation(SHAPE)).position
         rows = await snapshot.get_many(SHAPE, ["1"])
     return position, rows["1"].value
 
@@ -64,7 +71,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("patient")
 async def test_what_this_process_has_written_is_seen_by_the_next_snapshot_of_the_turn(views: ViewStore) -> None:
-    at = await write(views, await views.prepare(SHAPE, LOG), 0)
+    at = await write(views, await live(views), 0)
     for value in range(1, 20):
         assert await read(views) == (at.position, value - 1)
         at = await write(views, at, value)
@@ -75,7 +82,7 @@ async def test_what_this_process_has_written_is_seen_by_the_next_snapshot_of_the
 async def test_snapshots_of_one_turn_are_one_and_the_next_turn_sees_what_another_process_wrote(
     views: ViewStore, elsewhere: ViewStore
 ) -> None:
-    at = await write(views, await views.prepare(SHAPE, LOG), 0)
+    at = await write(views, await live(views), 0)
     assert await read(views) == (1, 0)
     await write(elsewhere, at, 1)
     assert await read(views) == (1, 0)
@@ -88,7 +95,7 @@ async def test_snapshots_of_one_turn_are_one_and_the_next_turn_sees_what_another
 async def test_a_reader_that_never_lets_go_of_the_loop_sees_what_another_process_wrote_soon(
     views: ViewStore, elsewhere: ViewStore
 ) -> None:
-    at = await write(views, await views.prepare(SHAPE, LOG), 0)
+    at = await write(views, await live(views), 0)
     assert await read(views) == (1, 0)
     await write(elsewhere, at, 1)
 
@@ -99,9 +106,9 @@ async def test_a_reader_that_never_lets_go_of_the_loop_sees_what_another_process
 
 @pytest.mark.usefixtures("patient")
 async def test_a_snapshot_that_others_have_overtaken_is_shared_with_nobody(views: ViewStore) -> None:
-    at = await write(views, await views.prepare(SHAPE, LOG), 0)
+    at = await write(views, await live(views), 0)
     async with views.snapshot() as old:
-        await old.checkpoint(SHAPE)
+        await old.generation(SHAPE)
         await write(views, at, 1)
         assert await read(views) == (2, 1)
         assert (await old.get_many(SHAPE, ["1"]))["1"].value == 0
@@ -109,7 +116,7 @@ async def test_a_snapshot_that_others_have_overtaken_is_shared_with_nobody(views
 
 
 async def test_no_transaction_outlives_its_turn(views: ViewStore, tmp_path: Path) -> None:
-    await write(views, await views.prepare(SHAPE, LOG), 0)
+    await write(views, await live(views), 0)
     await read(views)
     await turn()
 
@@ -121,8 +128,8 @@ async def test_no_transaction_outlives_its_turn(views: ViewStore, tmp_path: Path
 
 @pytest.mark.usefixtures("patient")
 async def test_a_view_that_begins_anew_is_read_anew(views: ViewStore) -> None:
-    await write(views, await views.prepare(SHAPE, LOG), 0)
+    await write(views, await live(views), 0)
     assert await read(views) == (1, 0)
-    at = await write(views, await views.prepare(SHAPE, "fedcba9876543210"), 7)
-    assert at.epoch == 2
+    at = await write(views, await live(views, "fedcba9876543210"), 7)
+    assert at.generation == 2
     assert await read(views) == (1, 7)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from diptych.errors import NotAStore, Unavailable
-from diptych.log import UNOBSERVED, EventLog, LogObserver
+from diptych.log import UNOBSERVED, EventLog, LogObserver, SnapshotStore
 from diptych.read import ViewStore
 from diptych.stores import Store
 from diptych.stores.sqlite import SqliteStore
-from diptych.testing import EventLogContract, ViewStoreContract
+from diptych.testing import EventLogContract, SnapshotStoreContract, ViewStoreContract
 from diptych.testing.event_log import Clock
 
 
@@ -30,11 +30,16 @@ class Apart:
 
     shared = True
 
-    def log(self, observer: LogObserver = UNOBSERVED) -> AbstractAsyncContextManager[EventLog]:
-        return SqliteStore(self._path, self._clock).log(observer)
+    def log(
+        self, observer: LogObserver = UNOBSERVED, context: str | None = None
+    ) -> AbstractAsyncContextManager[EventLog]:
+        return SqliteStore(self._path, self._clock).log(observer, context)
 
     def views(self) -> AbstractAsyncContextManager[ViewStore]:
         return SqliteStore(self._path, self._clock).views()
+
+    def snapshots(self, log: EventLog, /) -> AbstractAsyncContextManager[SnapshotStore]:
+        return SqliteStore(self._path, self._clock).snapshots(log)
 
 
 class TestSqliteLog(EventLogContract):
@@ -47,6 +52,12 @@ class TestSqliteLogOfSeveralProcesses(EventLogContract):
     @pytest.fixture
     def store(self, tmp_path: Path, clock: Clock) -> Store:
         return Apart(tmp_path / "log.db", clock)
+
+
+class TestSqliteSnapshots(SnapshotStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Store:
+        return SqliteStore(tmp_path / "log.db")
 
 
 class TestSqliteViews(ViewStoreContract):

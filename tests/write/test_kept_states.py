@@ -18,6 +18,7 @@ from diptych.errors import Conflict, DiptychError, OutcomeUnknown, PreconditionF
 from diptych.log import Append, EventLog, Outcome, StreamEvents
 from diptych.stores import store_at
 from diptych.stores.memory import MemoryStore
+from diptych.stores.memory.snapshots import MemorySnapshots
 from diptych.write import Envelope, Receipt, States, Surroundings, WriteSide
 
 
@@ -134,7 +135,9 @@ def write_side(log: Any, limit: int = 1_000_000, now: Callable[[], float] = lamb
         await asyncio.sleep(0)
 
     around = Surroundings(now=now, randomness=lambda size: (next(_numbers) % 256**size).to_bytes(size), sleep=sleep)
-    return WriteSide(bank.aggregates, bank.catalogue, log, around, States(limit))
+    return WriteSide(
+        bank.aggregates, bank.catalogue, log, around, states=States(limit), snapshots=MemorySnapshots({}, log)
+    )
 
 
 @asynccontextmanager

@@ -2,15 +2,27 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from diptych.app.deadlines import Deadlines
+from diptych.app.imports import Import, LineReader
 from diptych.app.randomness import Randomness
 from diptych.app.status import CommandStatus, accepted, refused
 from diptych.errors import Malformed, NotFound, Unavailable
-from diptych.log import EventCatalogue, EventLog, Recorded, Span, Token, last_before, pages, tag, to_microseconds
+from diptych.log import (
+    EventCatalogue,
+    EventLog,
+    Recorded,
+    SnapshotStore,
+    Span,
+    Token,
+    last_before,
+    pages,
+    tag,
+    to_microseconds,
+)
 from diptych.messages import Command, Event, Query
 from diptych.read import ASK_TIMEOUT, Answer, QueryHandler, QuerySide, Standing, ViewShape, ViewStore
 from diptych.write import AggregateRules, Envelope, Receipt, States, Surroundings, WriteSide
@@ -27,24 +39,27 @@ class App:
     def __init__(  # noqa: PLR0913 - the parts that are composed here
         self,
         *,
-        aggregates: Iterable[AggregateRules],
+        aggregates: Sequence[AggregateRules],
         catalogue: EventCatalogue,
         queries: Iterable[QueryHandler],
         shapes: Sequence[ViewShape[Any]],
         log: EventLog,
         views: ViewStore,
+        snapshots: SnapshotStore,
     ) -> None:
         self.log = log
         self.deadlines = Deadlines()
         self._closed = False
+        self._aggregates = aggregates
         self.catalogue = catalogue
         around = Surroundings(now=time.time, randomness=Randomness(), sleep=asyncio.sleep)
-        self._write = WriteSide(aggregates, catalogue, log, around, States())
+        self._write = WriteSide(aggregates, catalogue, log, around, states=States(), snapshots=snapshots)
         self._read = QuerySide(queries, {shape.view: shape for shape in shapes}, log, views, self.deadlines.within)
 
-    def close(self) -> None:
-        """The store is closed: whatever is asked of the app from now on is Unavailable."""
+    async def close(self) -> None:
+        """Whatever is asked of the app from now on is Unavailable. Waits, for a while, for snapshots that are due."""
         self._closed = True
+        await self._write.close()
 
     @property
     def _left(self) -> WriteSide:
@@ -187,6 +202,14 @@ class App:
             for record in page:
                 if record.type not in self.catalogue.retired:
                     yield self.catalogue.recorded(record)
+
+    def import_events(self, lines: Iterable[bytes] | AsyncIterable[bytes]) -> Import:
+        """An import of events from elsewhere, to be run: `await app.import_events(lines).run()`.
+
+        Each line is a JSON object with `stream`, `type` and `data`, and what else `event-store stream --json` prints.
+        """
+        self._check_open()
+        return Import(LineReader(self._aggregates, self.catalogue), self.log, lines)
 
     async def caught_up(self, after: Token, *, timeout: timedelta = ASK_TIMEOUT) -> None:
         """Waits until every view has reached the token. Raises NotCaughtUp, Malformed."""

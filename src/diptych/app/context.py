@@ -14,7 +14,7 @@ from diptych.messages import Event
 from diptych.messages.words import did_you_mean
 from diptych.read import LEASE, UNTUNED, Fold, Job, Projection, ProjectionSettings
 from diptych.read.queries import QueryFunction
-from diptych.stores import store_at
+from diptych.stores import snapshots_at, store_at
 from diptych.worker import projectors_beside
 from diptych.write import Aggregate, AggregateRules
 
@@ -70,30 +70,34 @@ class BoundedContext:
         return [Job(fold, settings.get(fold.shape.name, UNTUNED)) for fold in self.folds]
 
     @asynccontextmanager
-    async def open(
+    async def open(  # noqa: PLR0913 - where and how it is opened
         self,
         url: str,
         *,
         projectors: bool = True,
         projections: Mapping[str, ProjectionSettings] = UNSET,
         lease: timedelta = LEASE,
+        snapshots: str | None = None,
         observer: LogObserver = UNOBSERVED,
     ) -> AsyncGenerator[App]:
         """The context on a store: `sqlite:///shop.db`, `postgresql://host/shop`, or `memory://` for a trial.
 
         Its projections run meanwhile; without `projectors` they run elsewhere, or nowhere. `projections` tunes them, by
         the names of their views. Others' segments are taken over once their workers are silent for the time of `lease`.
-        `observer` hears of the log's commits.
+        Snapshots of streams are kept in the store, or where the URL `snapshots` says: `file:///var/lib/shop` or
+        `s3://bucket/shop`. `observer` hears of the log's commits.
 
         Raises Malformed (no such kind of store), NotFound (a tuned projection that the context does not have),
-        Unavailable (the store cannot be reached), NotAStore (something else is there).
+        Unavailable (the store cannot be reached), NotAStore (something else is there, or another context's log).
         """
         if unknown := self.unknown_projections(projections):
             raise NotFound(" ".join(unknown))
         store = store_at(url)
+        place = store if snapshots is None else snapshots_at(snapshots)
         async with AsyncExitStack() as stack:
-            log = await stack.enter_async_context(store.log(observer))
+            log = await stack.enter_async_context(store.log(observer, self.name))
             views = await stack.enter_async_context(store.views())
+            kept = await stack.enter_async_context(place.snapshots(log))
             if projectors:
                 await stack.enter_async_context(projectors_beside(store, self.jobs(projections), lease))
             app = App(
@@ -103,11 +107,12 @@ class BoundedContext:
                 shapes=[fold.shape for fold in self.folds],
                 log=log,
                 views=views,
+                snapshots=kept,
             )
             try:
                 yield app
             finally:
-                app.close()
+                await app.close()
 
 
 def _events(aggregates: Iterable[AggregateRules], projected: Iterable[type[Event]]) -> list[type[Event]]:

@@ -5,17 +5,12 @@ events could no longer be read; what can still be read without is told apart.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
+from diptych.messages import Event, Schema, plain_schema
 
-from diptych.messages import Event
-
-Schema = dict[str, Any]
 Shapes = dict[str, dict[str, Schema]]
 """By stored name, by schema number as text: the JSON Schema of the event, and its tags."""
-
-_WORDS = ("title", "description", "default", "examples")
 
 
 class Change(NamedTuple):
@@ -29,7 +24,7 @@ class Change(NamedTuple):
 def shapes_of(events: Iterable[type[Event]]) -> Shapes:
     """The shapes of these events, each under its present schema number."""
     return {
-        declared.name: {str(declared.schema): {"tags": list(declared.tags), "data": _shape(event)}}
+        declared.name: {str(declared.schema): {"tags": list(declared.tags), "data": plain_schema(event)}}
         for event, declared in ((event, event.__declared__) for event in events)
     }
 
@@ -102,32 +97,3 @@ def _object_reasons(before: Schema, now: Schema, path: str) -> list[str]:
 def _properties(schema: Schema) -> Mapping[str, Schema]:
     found: Mapping[str, Schema] = schema.get("properties", {})
     return found
-
-
-def _shape(event: type[Event]) -> Schema:
-    (schema,), components = msgspec.json.schema_components([event], ref_template="{name}")
-    return _fields(_plain(schema, components, ()))
-
-
-def _plain(schema: Any, components: Mapping[str, Any], within: tuple[str, ...]) -> Any:
-    """The schema without references and without words; what refers to itself keeps its name."""
-    if isinstance(schema, list):
-        return [_plain(item, components, within) for item in _items(schema)]
-    if not isinstance(schema, dict):
-        return schema
-    fields: Schema = _fields(schema)
-    if (name := fields.get("$ref")) is not None:
-        return {"$ref": name} if name in within else _plain(components[name], components, (*within, name))
-    if "properties" in fields:
-        parts = {key: _plain(part, components, within) for key, part in fields["properties"].items()}
-        rest = {key: value for key, value in fields.items() if key != "properties"}
-        return {**_plain(rest, components, within), "properties": parts}
-    return {key: _plain(value, components, within) for key, value in fields.items() if key not in _WORDS}
-
-
-def _items(value: Any) -> list[Any]:
-    return list(value)
-
-
-def _fields(value: Any) -> Schema:
-    return dict(value)

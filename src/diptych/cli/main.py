@@ -24,7 +24,7 @@ See it run; then make a project of your own, with tests that pass:
 answer is no, 2 wrong use, 3 the store cannot be reached, 130 stopped.
 """
 
-EVENT_STORE_HELP = r"""Look into the log, tell an aggregate's story, record a fact by hand.
+EVENT_STORE_HELP = r"""Look into the log, tell an aggregate's story, record a fact by hand, import many.
 
 What happened today, and how one order came to its state:
 
@@ -59,6 +59,7 @@ events = App(name="event-store", help=EVENT_STORE_HELP)
 events.command(event_store.stream)
 events.command(event_store.replay)
 events.command(event_store.append)
+events.command(event_store.import_, name="import")
 app.command(events)
 
 views = App(name="projection", help=PROJECTION_HELP)

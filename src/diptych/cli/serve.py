@@ -12,11 +12,11 @@ import msgspec
 from cyclopts import Parameter
 
 from diptych import BoundedContext
-from diptych.cli.options import ConfigFile, Json, StoreUrl, Target
+from diptych.cli.options import ConfigFile, Json, StoreUrl, Switch, Target
 from diptych.cli.target import context_at
 from diptych.cli.words import DONE, INTERRUPTED, WRONG_USE, Stop
 from diptych.config import Configuration, load
-from diptych.stores import store_at, without_password
+from diptych.stores import Migrates, store_at, without_password
 
 if TYPE_CHECKING:
     import socket
@@ -44,6 +44,7 @@ def serve(  # noqa: PLR0913 - the options that this command has
     host: Annotated[str | None, Parameter(metavar="ADDRESS")] = None,
     port: Annotated[int | None, Parameter(metavar="N")] = None,
     role: Annotated[str | None, Parameter(metavar="ROLE")] = None,
+    migrate: Annotated[bool, Switch] = False,
     config: ConfigFile = None,
     json: Json = False,
 ) -> int:
@@ -66,6 +67,8 @@ def serve(  # noqa: PLR0913 - the options that this command has
         The port to listen at, by default 8000; 0 takes any that is free.
     role:
         One side alone: command, query or projector; or all of them, as by default.
+    migrate:
+        Bring the store's tables to this version first, as `diptych store migrate` does; of several servers, one does.
     json:
         Say where it serves as one JSON object on stdout.
     """
@@ -75,6 +78,7 @@ def serve(  # noqa: PLR0913 - the options that this command has
         raise Stop(str(missing), WRONG_USE) from None
 
     options = {"target": target, "store": store, "host": host, "port": port, "role": role}
+    options["migrate"] = "true" if migrate else None
     configuration = load(config, os.environ, options)
     context = context_at(configuration.target or "")
     if configuration.store is None:
@@ -121,7 +125,11 @@ async def _serve(
     from diptych.http.server import serve as serve_on  # noqa: PLC0415
 
     role, store, bounds = Role(configuration.role), configuration.store or "", configuration.gateway
-    shared = store_at(store).shared
+    place = store_at(store)
+    shared = place.shared
+    if configuration.migrate and isinstance(place, Migrates):
+        for migration in await place.migrate():
+            log.info("applied migration %s", migration)
     projectors = projectors_of(configuration) if shared and role.projects else None
     gateway = Gateway(
         context,

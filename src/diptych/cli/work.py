@@ -17,7 +17,6 @@ class Work(msgspec.Struct, frozen=True):
     store: str
     log_level: str
     projections: Mapping[str, ProjectionSettings]
-    lease: timedelta = LEASE
     rebuilds: Mapping[str, int] = {}
 
 

@@ -83,6 +83,20 @@ class Choice(NamedTuple):
         return value
 
 
+class Flag(NamedTuple):
+    """Yes or no."""
+
+    expected: str = "one of true, false"
+
+    def read(self, text: str) -> bool:
+        if text not in ("true", "false"):
+            raise ValueError(self.expected)
+        return text == "true"
+
+    def write(self, value: bool) -> str:  # noqa: FBT001 - what it writes
+        return "true" if value else "false"
+
+
 class Whole(NamedTuple):
     """A whole number within its bounds, both included."""
 

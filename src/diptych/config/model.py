@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from diptych.config.forms import Choice, Duration, Form, Size, Text, Url, Whole
+from diptych.config.forms import Choice, Duration, Flag, Form, Size, Text, Url, Whole
 from diptych.read import LEASE, ProjectionSettings
 
 if TYPE_CHECKING:
@@ -87,6 +87,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         str,
         _at("server.role", Choice(("all", "command", "query", "projector")), "the sides that the process runs"),
     ] = "all"
+    migrate: Annotated[bool, _at("server.migrate", Flag(), "whether the store is migrated first, if it has to be")] = (
+        False
+    )
     log_level: Annotated[
         str,
         _at("server.log_level", Choice(("debug", "info", "warning", "error")), "the least that is logged"),

@@ -4,11 +4,13 @@ from diptych.log.bell import Bell
 from diptych.log.catalogue import EventCatalogue, id_text
 from diptych.log.codec import Codec, PlainCodec
 from diptych.log.compression import Zstd
-from diptych.log.conditions import Condition, EventQuery, Match, NoneNewer, StreamAt, stream_name, tag
+from diptych.log.conditions import Condition, EventQuery, Match, NoneNewer, StreamAt, stream_name, stream_range, tag
 from diptych.log.events import (
     BEGINNING,
     Anchor,
     Append,
+    Batch,
+    BatchEvent,
     FirstOutcome,
     Metadata,
     NewEvent,
@@ -19,15 +21,17 @@ from diptych.log.events import (
     from_microseconds,
     to_microseconds,
 )
-from diptych.log.judge import Facts, Verdicts, boundary_conflict, judge, version_conflict
+from diptych.log.judge import Facts, Verdicts, boundary_conflict, judge, judge_batch, repeated, version_conflict
 from diptych.log.lane import Lane
 from diptych.log.observer import UNOBSERVED, LogObserver
 from diptych.log.pages import pages
 from diptych.log.protocol import PAGE_EVENTS, Boundary, EventLog, Head, Page, RecordPage, StoredKind, StreamEvents
+from diptych.log.snapshots import Restored, Snapshot, SnapshotStore, restored
 from diptych.log.span import Span
 from diptych.log.times import last_before
 from diptych.log.token import Token
 from diptych.log.upcasting import Upcaster, upcasts
+from diptych.log.waiting import wait_past
 
 __all__ = [
     "BEGINNING",
@@ -35,6 +39,8 @@ __all__ = [
     "UNOBSERVED",
     "Anchor",
     "Append",
+    "Batch",
+    "BatchEvent",
     "Bell",
     "Boundary",
     "Codec",
@@ -57,6 +63,9 @@ __all__ = [
     "RecordPage",
     "Recorded",
     "RecordedEvent",
+    "Restored",
+    "Snapshot",
+    "SnapshotStore",
     "Span",
     "StoredEvent",
     "StoredKind",
@@ -70,11 +79,16 @@ __all__ = [
     "from_microseconds",
     "id_text",
     "judge",
+    "judge_batch",
     "last_before",
     "pages",
+    "repeated",
+    "restored",
     "stream_name",
+    "stream_range",
     "tag",
     "to_microseconds",
     "upcasts",
     "version_conflict",
+    "wait_past",
 ]

@@ -22,7 +22,7 @@ class Bell:
 
     @property
     def position(self) -> int:
-        """The highest position rung."""
+        """The highest position rung, and not taken back."""
         return self._position
 
     def ring(self, position: int) -> None:
@@ -40,6 +40,12 @@ class Bell:
                 waiter.loop.call_soon_threadsafe(_wake, waiter.woken)
             except RuntimeError:  # its loop has ended, and nobody waits there any more
                 continue
+
+    def unring(self, position: int, to: int) -> None:
+        """Takes back that this position was rung, if none was since: the log has lost its end, and ends at `to` now."""
+        with self._lock:
+            if self._position == position:
+                self._position = to
 
     async def reached(self, position: int, timeout: timedelta) -> bool:
         """Waits until the position is rung, or the time is over; says which."""

@@ -19,16 +19,20 @@ from diptych.log.events import (
     from_microseconds,
 )
 from diptych.log.upcasting import Upcaster, chain
-from diptych.messages import Event, Shape, check_id
+from diptych.messages import Event, Shape, check_id, to_json
+from diptych.messages.shape import malformed
+from diptych.messages.words import did_you_mean
 
 Decode = Callable[[bytes], Any]
+
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class EventCatalogue:
     """Encodes and decodes the events of a context. Two classes must not share a stored name: the last one wins here.
 
     `decoders` has, by stored name and schema, the functions from stored bytes to the events; `retired` the stored names
-    of events that the log may hold and that folds pass over.
+    of events that the log may hold and that folds pass over. `codec` makes the stored bytes of JSON.
     """
 
     def __init__(
@@ -39,10 +43,11 @@ class EventCatalogue:
         retired: Iterable[str] = (),
     ) -> None:
         self.retired = frozenset(retired)
-        self._codec: Codec = codec or PlainCodec()
-        self._plain = isinstance(self._codec, PlainCodec)
+        self.codec: Codec = codec or PlainCodec()
+        self._plain = isinstance(self.codec, PlainCodec)
         self._kinds = {kind.__declared__.name: kind for kind in events}
         self._shapes: dict[type[Event], Shape[Any]] = {kind: Shape(kind) for kind in self._kinds.values()}
+        self._fields = {kind: frozenset(kind.__struct_encode_fields__) for kind in self._kinds.values()}
         steps: dict[type[Event], list[Upcaster]] = defaultdict(list)
         for upcaster in sorted(upcasters, key=lambda one: one.from_schema):
             steps[upcaster.event].append(upcaster)
@@ -73,7 +78,44 @@ class EventCatalogue:
         except Malformed as error:
             raise Malformed(f"Event {kind.__name__}: {error.detail}", error.path) from None
         declared = kind.__declared__
-        return NewEvent(declared.name, declared.schema, event_id, tags, self._codec.encode(data)), stored
+        return NewEvent(declared.name, declared.schema, event_id, tags, self.codec.encode(data)), stored
+
+    def received(self, kind: type[Event], data: bytes) -> Event:
+        """The event in this JSON, which comes from outside. Raises Malformed.
+
+        A field that it does not have would be lost, so it is refused.
+        """
+        event: Event = self._shapes[kind].decode(data)
+        known = self._fields[kind]
+        if not known.issuperset(given := _object(data)):
+            name = next(name for name in given if name not in known)
+            raise Malformed(f"{kind.__declared__.name} has no field {name!r}{did_you_mean(name, known)}", f"$.{name}")
+        return event
+
+    def stored(self, type: str, schema: int | None, data: bytes, event_id: bytes) -> tuple[NewEvent, Event | None]:
+        """JSON from outside, of a stored name and schema, as it will be stored, and the event that is in it.
+
+        Without a schema it is of the newest. What is of an older one is kept as it is, and so is a retired event, of
+        which there is no more to know. Raises Malformed.
+        """
+        kind = self._kinds.get(type)
+        if kind is None and type in self.retired:
+            return NewEvent(type, schema or 1, event_id, (), self._codec.encode(_checked_object(data))), None
+        if kind is None:
+            raise Malformed(f"There is no event {type!r}{did_you_mean(type, self._kinds)}", "$.type")
+        newest = kind.__declared__.schema
+        if schema is None or schema == newest:
+            event = self.received(kind, data)
+            return NewEvent(type, newest, event_id, tags_of(event), self._codec.encode(to_json(event))), event
+        decode = self.decoders.get((type, schema))
+        if decode is None:
+            raise Malformed(f"Event {type!r} cannot be read: {self._unknown(type, schema)}", "$.schema")
+        kept = self._codec.encode(_checked_object(data))
+        try:
+            event = decode(kept)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise Malformed(f"Event {type!r} of schema {schema} cannot be read: {error}") from None
+        return NewEvent(type, schema, event_id, tags_of(event), kept), event
 
     def decode(self, stored: StoredEvent | RecordedEvent) -> Event:
         """The event. Raises UnreadableEvent, naming position, stream, type and reason."""
@@ -89,7 +131,7 @@ class EventCatalogue:
     def json(self, stored: StoredEvent | RecordedEvent) -> bytes:
         """The event's JSON, also of a type that this context does not know. Raises UnreadableEvent."""
         try:
-            return self._codec.decode(stored.data)
+            return self.codec.decode(stored.data)
         except ValueError as error:
             raise self.unreadable(stored, str(error)) from None
 
@@ -128,7 +170,7 @@ class EventCatalogue:
     def _decoders(self, kind: type[Event], steps: list[Upcaster]) -> Iterable[tuple[int, Decode]]:
         """The decoder of each schema of an event that can be read: the newest, and those with upcasters."""
         decode_json: Decode = msgspec.json.Decoder(kind).decode
-        decode_stored = self._codec.decode
+        decode_stored = self.codec.decode
         newest = kind.__declared__.schema
         yield newest, decode_json if self._plain else lambda data: decode_json(decode_stored(data))
         for number, step in enumerate(steps):
@@ -142,6 +184,17 @@ class EventCatalogue:
         if schema > newest:
             return f"it has schema {schema}, and this context reads schema {newest}: newer code wrote it"
         return f"it has schema {schema}, and this context has no upcaster from there to schema {newest}"
+
+
+def _checked_object(data: bytes) -> bytes:
+    """The same bytes. Raises Malformed unless they are a JSON object."""
+    try:
+        _object(data)
+    except msgspec.ValidationError as error:
+        raise malformed(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"This is not JSON: {error}") from None
+    return data
 
 
 def _in_turn(*functions: Decode) -> Decode:

@@ -48,6 +48,11 @@ def stream_name(category: str, id: str) -> str:
     return f"{category}{STREAM_SEPARATOR}{id}"
 
 
+def stream_range(category: str) -> tuple[str, str]:
+    """Between which names, by code points, all streams of a category stand: from the first on, before the second."""
+    return f"{category}{STREAM_SEPARATOR}", f"{category}{chr(ord(STREAM_SEPARATOR) + 1)}"
+
+
 def several(value: object) -> Sequence[object]:
     """The values of a tag field: those of a collection, the one value otherwise, none for None."""
     if value is None:

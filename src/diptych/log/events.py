@@ -1,6 +1,6 @@
 """Events as the log keeps them: new ones on their way in, recorded ones on their way out, bytes in both."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
@@ -21,7 +21,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where an event comes from. `traceparent` is the W3C trace context of the caller.
 
     Correlation and causation are the command itself where it belongs to nothing else; they are not stored then.
-    `manual` marks an event that no decision led to: someone recorded it as it stands.
+    `manual` marks an event that no decision led to: someone recorded it as it stands. `first_recorded_at` is when an
+    event that was imported was recorded where it came from.
     """
 
     command_id: str
@@ -30,6 +31,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     actor: str | None = None
     traceparent: str | None = None
     manual: bool = False
+    first_recorded_at: datetime | None = None
 
     def __post_init__(self) -> None:
         for name in ("correlation_id", "causation_id"):
@@ -38,16 +40,13 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     def stored(self) -> bytes:
         """The JSON that an event carries: what does not follow from the rest."""
-        fields: dict[str, str | bool] = {"command_id": self.command_id}
+        fields: dict[str, object] = {"command_id": self.command_id}
         for name in ("correlation_id", "causation_id"):
             if (value := getattr(self, name)) != self.command_id:
                 fields[name] = value
-        if self.actor is not None:
-            fields["actor"] = self.actor
-        if self.traceparent is not None:
-            fields["traceparent"] = self.traceparent
-        if self.manual:
-            fields["manual"] = True
+        for name in ("actor", "traceparent", "manual", "first_recorded_at"):
+            if (value := getattr(self, name)) not in (None, False):
+                fields[name] = value
         return _json(fields)
 
 
@@ -76,11 +75,32 @@ class Append(NamedTuple):
     metadata: bytes
 
 
+class BatchEvent(NamedTuple):
+    """An event of a batch: the stream that it goes to, and the metadata of its own."""
+
+    stream: str
+    event: NewEvent
+    metadata: bytes
+
+
+class Batch(NamedTuple):
+    """Events of any streams that come in at once, as those of an import: kept all or none, in this order.
+
+    There is at least one event. `expected` has the streams that must be at a version before, and which; `command_id`
+    and `fingerprint` are as an append's.
+    """
+
+    command_id: str
+    fingerprint: bytes
+    events: Sequence[BatchEvent]
+    expected: Mapping[str, int]
+
+
 class Outcome(NamedTuple):
     """What became of an append that was kept.
 
     `position` is that of its last event, or of the log's head where it has none; `version` is the stream's after it;
-    `types` are the stored names of its events, in order.
+    `types` are the stored names of its events, in order. The stream of a batch is that of its last event.
     """
 
     command_id: str

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from diptych.errors import CommandIdReused, Conflict, DiptychError
 from diptych.log.conditions import EventQuery, NoneNewer, StreamAt
-from diptych.log.events import Append, FirstOutcome, NewEvent, Outcome, RecordedEvent
+from diptych.log.events import Append, Batch, FirstOutcome, NewEvent, Outcome, RecordedEvent
 
 
 class Facts(NamedTuple):
@@ -46,8 +46,7 @@ def judge(group: Sequence[Append], facts: Facts, now: int) -> Verdicts:
     for append in group:
         command_id, fingerprint, stream, new_events, condition, metadata = append
         if (earlier := accepted.get(command_id)) is not None:
-            same = earlier.fingerprint == fingerprint
-            answers.append(Outcome(*earlier) if same else CommandIdReused(command_id))
+            answers.append(repeated(earlier, fingerprint))
             continue
         version = versions.get(stream, 0)
         if condition is not None and (conflict := _conflict(append, version, facts, events)) is not None:
@@ -69,6 +68,34 @@ def judge(group: Sequence[Append], facts: Facts, now: int) -> Verdicts:
         outcomes.append(outcome)
         answers.append(outcome)
     return Verdicts(answers, events, outcomes)
+
+
+def judge_batch(batch: Batch, facts: Facts, now: int) -> Verdicts:
+    """Judges a batch, as `judge` does a group; there is one answer."""
+    command_id, fingerprint, new_events, expected = batch
+    if (earlier := facts.outcomes.get(command_id)) is not None:
+        return Verdicts([repeated(earlier, fingerprint)], [], [])
+    versions = dict(facts.versions)
+    for stream, version in expected.items():
+        if (found := versions.get(stream, 0)) != version:
+            return Verdicts([version_conflict(stream, version, found)], [], [])
+    recorded_at = max(facts.recorded_at, now)
+    events: list[RecordedEvent] = []
+    for position, (stream, event, metadata) in enumerate(new_events, facts.head + 1):
+        version = versions[stream] = versions.get(stream, 0) + 1
+        type_, schema, event_id, tags, data = event
+        events.append(
+            RecordedEvent(position, stream, version, type_, schema, event_id, recorded_at, tags, data, metadata)
+        )
+    last = events[-1]
+    types = tuple([event.type for event in events])
+    outcome = FirstOutcome(command_id, fingerprint, last.position, last.stream, last.version, types)
+    return Verdicts([outcome], events, [outcome])
+
+
+def repeated(earlier: Outcome, fingerprint: bytes) -> Outcome | CommandIdReused:
+    """What a command id that was accepted before gets: the outcome then, unless its body was another one."""
+    return Outcome(*earlier) if earlier.fingerprint == fingerprint else CommandIdReused(earlier.command_id)
 
 
 def version_conflict(stream: str, expected: int, found: int) -> Conflict:

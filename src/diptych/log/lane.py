@@ -39,6 +39,8 @@ class Lane:
         self._running: asyncio.Task[None] | None = None
         self._in_company = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._turn = asyncio.Lock()
+        self._apart: set[asyncio.Task[Outcome | DiptychError]] = set()
 
     async def append(self, append: Append) -> Outcome:
         """Commits the append with others. Raises what the commit answers for it, or Unavailable: too many wait."""
@@ -53,30 +55,63 @@ class Lane:
             self._running = loop.create_task(self._run())
         return await answer
 
+    async def alone(self, commit: Callable[[], Awaitable[Outcome | DiptychError]]) -> Outcome:
+        """Makes a commit that is no group, between two groups: it waits for the one in flight, the next waits for it.
+
+        It is made to its end, also where its caller goes away. Raises what it answers.
+        """
+        task = asyncio.get_running_loop().create_task(self._alone(commit))
+        self._apart.add(task)
+        task.add_done_callback(self._apart.discard)
+        answer = await asyncio.shield(task)
+        if isinstance(answer, Outcome):
+            return answer
+        raise answer
+
     async def close(self) -> None:
         """Waits until everything that was taken in is answered."""
-        if self._running is not None:
-            await asyncio.wait([self._running])
+        while waiting := [*self._apart, *([] if self._running is None else [self._running])]:
+            await asyncio.wait(waiting)
+
+    async def _alone(self, commit: Callable[[], Awaitable[Outcome | DiptychError]]) -> Outcome | DiptychError:
+        async with self._turn:
+            began = perf_counter()
+            try:
+                return await commit()
+            except DiptychError as error:
+                return error
+            except Exception as error:  # noqa: BLE001 - as for a group
+                return _failed(error)
+            finally:
+                self._observer.committed(1, perf_counter() - began, len(self._waiting))
 
     async def _run(self) -> None:
         try:
             while self._waiting:
                 if self._in_company:  # who is on the way in this turn of the loop comes along
                     await asyncio.sleep(0)
-                group, self._waiting, self._waiting_bytes = self._waiting, [], 0
-                self._in_company = len(group) > 1
-                began = perf_counter()
-                try:
-                    answers = await self._commit([append for append, _ in group])
-                except DiptychError as error:
-                    answers = [error] * len(group)
-                except Exception as error:  # noqa: BLE001 - whatever it is, every caller has to hear of it
-                    answers = [Unavailable(f"The commit failed: {error!r}")] * len(group)
-                self._observer.committed(len(group), perf_counter() - began, len(self._waiting))
-                for (_, future), answer in zip(group, answers, strict=True):
-                    _resolve(future, answer)
+                async with self._turn:
+                    await self._commit_waiting()
         finally:
             self._running = None
+
+    async def _commit_waiting(self) -> None:
+        group, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        self._in_company = len(group) > 1
+        began = perf_counter()
+        try:
+            answers = await self._commit([append for append, _ in group])
+        except DiptychError as error:
+            answers = [error] * len(group)
+        except Exception as error:  # noqa: BLE001 - whatever it is, every caller has to hear of it
+            answers = [_failed(error)] * len(group)
+        self._observer.committed(len(group), perf_counter() - began, len(self._waiting))
+        for (_, future), answer in zip(group, answers, strict=True):
+            _resolve(future, answer)
+
+
+def _failed(error: Exception) -> Unavailable:
+    return Unavailable(f"The commit failed: {error!r}")
 
 
 def _resolve(future: asyncio.Future[Outcome], answer: Outcome | DiptychError) -> None:

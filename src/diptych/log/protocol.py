@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import NamedTuple, Protocol
 
 from diptych.log.conditions import EventQuery
-from diptych.log.events import Anchor, Append, Outcome, RecordedEvent, StoredEvent
+from diptych.log.events import Anchor, Append, Batch, Outcome, RecordedEvent, StoredEvent
 from diptych.log.span import Span
 
 PAGE_EVENTS = 5000
@@ -81,6 +81,14 @@ class EventLog(Protocol):
 
         Raises Conflict (the condition no longer holds), CommandIdReused (same command id, other body), TooLarge,
         Unavailable (nothing was kept), OutcomeUnknown (the store failed in the moment of the commit).
+        """
+        ...
+
+    async def append_batch(self, batch: Batch) -> Outcome:
+        """Keeps a batch as `append` keeps an append: all or none, and once.
+
+        Appends wait for it meanwhile, so a batch is for a thousand events and not for a million. Raises what `append`
+        raises; the Conflict is of the first stream that is not where it was expected.
         """
         ...
 

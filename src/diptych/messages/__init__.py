@@ -2,6 +2,7 @@
 
 from diptych.messages.kinds import Command, Event, Query, View
 from diptych.messages.meta import Declaration
+from diptych.messages.schema import Schema, plain_schema
 from diptych.messages.shape import Shape, convert, to_json
 from diptych.messages.values import check_id, value_check
 
@@ -10,10 +11,12 @@ __all__ = [
     "Declaration",
     "Event",
     "Query",
+    "Schema",
     "Shape",
     "View",
     "check_id",
     "convert",
+    "plain_schema",
     "to_json",
     "value_check",
 ]

@@ -44,7 +44,9 @@ class Division:
             while True:
                 with suppress(Superseded):
                     if (held := await self._claimed()) is not None:
-                        return await self._views.resegment(self._shape, await self._level(held), segments)
+                        level = await self._level(held)
+                        await self._check_streams(level)
+                        return await self._views.resegment(self._shape, level, segments)
                 if time.monotonic() > deadline:
                     raise Stopped(f"a worker does not give up its segment of {self._shape.name}; try again")
                 await asyncio.sleep(LOOK.total_seconds())
@@ -82,6 +84,15 @@ class Division:
             await projector.advance(farthest)
             levelled.append(projector.checkpoint)
         return levelled
+
+    async def _check_streams(self, level: list[Checkpoint]) -> None:
+        """What holds back a stream goes to every segment, so it has to be the same in all: none is applied twice."""
+        withheld = [await self._views.withheld(self._shape, at) for at in level]
+        for hold in sorted({hold for one in withheld for hold in one.holds if hold.stream}):
+            first = await self._views.letters(self._shape, level[0].generation, hold, limit=len(level))
+            if len(first) < len(level) or len({letter.position for _, letter in first}) > 1:
+                name = self._shape.name
+                raise Stopped(f"some segments of {name} have applied what others hold back; retry or skip {hold} first")
 
     async def _live(self) -> Generation:
         for generation in await self._views.generations(self._shape):

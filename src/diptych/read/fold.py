@@ -116,6 +116,19 @@ class Fold(Generic[V]):
                 break
         return steps, planned
 
+    def possible(self, steps: Iterable[Step], parking: Parking) -> list[Step]:
+        """The steps for keys that a row could have. The others are parked."""
+        possible: list[Step] = []
+        for step in steps:
+            position, rule, _, key = step
+            try:
+                self.shape.check_key(key)
+                possible.append(step)
+            except ValueError as error:
+                if not parking.waits(self._hold(key), position, rule.name):
+                    parking.fail(self._hold(key), position, rule.name, error)
+        return possible
+
     def apply(
         self, steps: Iterable[Step], rows: Mapping[Key, V], parking: Parking, *, careful: bool = False
     ) -> dict[Key, V | None]:

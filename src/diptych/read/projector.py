@@ -6,7 +6,7 @@ in memory, and written with the checkpoint in one transaction. What cannot be ap
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -15,9 +15,10 @@ import msgspec
 from diptych.log import PAGE_EVENTS, Anchor, EventLog, Page, RecordedEvent, RecordPage, StoredEvent
 from diptych.read import tidings
 from diptych.read.checkpoint import Checkpoint, Failure, Pause, Superseded
-from diptych.read.fold import Fold
+from diptych.read.fold import Fold, Step
 from diptych.read.letters import NOTHING_WITHHELD
 from diptych.read.parking import Parking
+from diptych.read.shape import Key
 from diptych.read.store import ViewStore
 
 log = logging.getLogger(__name__)
@@ -162,11 +163,21 @@ class Projector:
         at = self.checkpoint
         parking = self._parking()
         steps, planned = self._fold.plan(events, parking, at.segment, at.segments)
+        if careful:
+            steps = self._fold.possible(steps, parking)
         if planned < len(events):
             upto = await self._anchor(events[planned - 1].position)
-        rows = await self._views.load(self._shape, {key for _, _, _, key in steps}, at) if steps else {}
+        rows = await self._load(steps) if steps else {}
         await self._commit(self._fold.apply(steps, rows, parking, careful=careful), upto, parking)
         return planned
+
+    async def _load(self, steps: Sequence[Step]) -> Mapping[Key, Any]:
+        try:
+            return await self._views.load(self._shape, {key for _, _, _, key in steps}, self.checkpoint)
+        except Exception:
+            for _, _, _, key in steps:  # who knows what a store says of a key that no row could have
+                self._shape.check_key(key)
+            raise
 
     async def _refuse(self, events: Events, upto: Anchor, error: ValueError) -> None:
         """Parks an event whose rows the store cannot hold, for every row that it would change."""

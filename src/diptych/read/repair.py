@@ -124,7 +124,7 @@ class Repair:
         steps, planned = self._fold.plan(events, parking, at.segment, at.segments)
         if hold.key:
             steps = [step for step in steps if self._shape.key_text(step[3]) == hold.key]
-        return steps, planned, parking.letters
+        return self._fold.possible(steps, parking), planned, parking.letters
 
     async def _event(self, position: int) -> StoredEvent | RecordedEvent:
         read = self._log.read_records if self._fold.wants_records else self._log.read

@@ -50,7 +50,7 @@ class ViewShape(Generic[V]):
         self.fingerprint = self._fingerprint(version)
         self._good: set[tuple[type, ...]] = set()
         checkers = [(column.name, value_checker(column)) for column in self.columns]
-        self._checkers = [(name, check) for name, check in checkers if check is not None]
+        self._checkers = {name: check for name, check in checkers if check is not None}
 
     def column(self, name: str) -> Column:
         """The column of this name. Raises NotFound, naming the nearest one."""
@@ -92,9 +92,20 @@ class ViewShape(Generic[V]):
     def check(self, row: V) -> None:
         """Raises ValueError for a row that no store could hold, or give back as it was."""
         self.check_types(row)
-        for name, check in self._checkers:
+        for name, check in self._checkers.items():
             if (value := getattr(row, name)) is not None:
                 check(value)
+
+    def check_key(self, key: Key) -> None:
+        """Raises ValueError for a key that no row could have: whatever a `keys=` function may give."""
+        columns = self._key_columns
+        parts = key if len(columns) > 1 else (key,)
+        if not _is_tuple(parts) or len(parts) != len(columns):
+            raise ValueError(f"{self.name} is found by {', '.join(self.key)}, and not by {key!a}")
+        for column, part in zip(columns, parts, strict=True):
+            check_type(column, part)
+            if (check := self._checkers.get(column.name)) is not None:
+                check(part)
 
     def _judge(self) -> None:
         if not self.key:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol, runtime_checkable
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from diptych.errors import Malformed, Unavailable
-from diptych.log import UNOBSERVED, EventLog, LogObserver
+from diptych.log import UNOBSERVED, EventLog, LogObserver, SnapshotStore
 from diptych.messages.words import did_you_mean
 from diptych.read import ViewStore
 from diptych.stores.urls import without_password
@@ -19,9 +19,23 @@ from diptych.stores.urls import without_password
 KINDS = ("memory", "postgresql", "sqlite")
 """What a store's URL may begin with."""
 
+SNAPSHOT_KINDS = ("file", "s3")
+"""What the URL of a place for snapshots apart may begin with."""
 
-class Store(Protocol):
-    """A place for a context's log and views. Each opening belongs to the event loop that it is made in."""
+
+class KeepsSnapshots(Protocol):
+    """A place for the snapshots of streams. Each opening belongs to the event loop that it is made in."""
+
+    def snapshots(self, log: EventLog, /) -> AbstractAsyncContextManager[SnapshotStore]:
+        """Opens the snapshots of this log, which is open. Nothing is made before there is one to be kept."""
+        ...
+
+
+class Store(KeepsSnapshots, Protocol):
+    """A place for a context's log and views, and for its snapshots unless these are kept apart.
+
+    Each opening belongs to the event loop that it is made in.
+    """
 
     @property
     def shared(self) -> bool:
@@ -32,10 +46,15 @@ class Store(Protocol):
         """For those who only read: raises Unavailable where there is no store yet, and opening it would make one."""
         ...
 
-    def log(self, observer: LogObserver = UNOBSERVED) -> AbstractAsyncContextManager[EventLog]:
+    def log(
+        self, observer: LogObserver = UNOBSERVED, context: str | None = None
+    ) -> AbstractAsyncContextManager[EventLog]:
         """Opens the log, and makes it if there is none; `observer` hears of its commits.
 
-        Raises Unavailable, NotAStore.
+        `context` is the name of the bounded context that opens it, and that it belongs to if it belongs to none yet;
+        who looks at a log as it stands leaves it out. Where it cannot be written, appends are Unavailable.
+
+        Raises Unavailable, and NotAStore, also for the log of another context.
         """
         ...
 
@@ -61,11 +80,7 @@ def store_at(url: str) -> Store:
 
     Raises Malformed for a URL that names no store, Unavailable for one whose driver is not installed.
     """
-    try:
-        parts = urlsplit(url)
-        unquote(parts.path).encode()
-    except ValueError as error:
-        raise Malformed(f"{without_password(url)!a} is no store URL: {error}") from None
+    parts = _split(url)
     match parts.scheme:
         case "sqlite":
             return _sqlite(url, parts.netloc, unquote(parts.path.removeprefix("/")), parts.query or parts.fragment)
@@ -79,6 +94,35 @@ def store_at(url: str) -> Store:
             raise Malformed(f"{url!r} is no store URL; for a file say sqlite:///{url}")
         case unknown:
             raise Malformed(f"There is no store for {unknown}://{did_you_mean(unknown, KINDS)}")
+
+
+def snapshots_at(url: str) -> KeepsSnapshots:
+    """The place apart from the log that a URL names: `file:///var/lib/shop`, or `s3://bucket/shop`.
+
+    Raises Malformed for a URL that names none, Unavailable where the driver is not installed.
+    """
+    parts = _split(url)
+    if parts.scheme not in SNAPSHOT_KINDS:
+        raise Malformed(
+            f"{without_password(url)!r} is no place for snapshots; say file:///var/lib/shop, with the whole path, or "
+            "s3://bucket/shop"
+        )
+    try:
+        from diptych.stores.objects import ObjectStore  # noqa: PLC0415 - only when it is asked for
+    except ModuleNotFoundError as error:
+        if error.name != "obstore":
+            raise
+        raise Unavailable('Object storage needs a driver: pip install "diptych[objects]"') from None
+    return ObjectStore(url)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        unquote(parts.path).encode()
+    except ValueError as error:
+        raise Malformed(f"{without_password(url)!a} is no store URL: {error}") from None
+    return parts
 
 
 def _sqlite(url: str, host: str, path: str, query: str) -> Store:

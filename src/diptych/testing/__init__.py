@@ -1,7 +1,7 @@
 """For the tests of those who use Diptych, and of those who write a store for it.
 
-`EventLogContract` and `ViewStoreContract` are pytest suites of what every store promises. They need pytest,
-pytest-asyncio and Hypothesis, and are imported when they are asked for.
+`EventLogContract`, `SnapshotStoreContract` and `ViewStoreContract` are pytest suites of what every store promises. They
+need pytest, pytest-asyncio and Hypothesis, and are imported when they are asked for.
 """
 
 from importlib import import_module
@@ -11,10 +11,12 @@ from diptych.testing.given import MOMENT, given
 
 if TYPE_CHECKING:
     from diptych.testing.event_log import EventLogContract
+    from diptych.testing.snapshot_store import SnapshotStoreContract
     from diptych.testing.view_store import ViewStoreContract
 else:
     _SUITES = {
         "EventLogContract": ["event_log"],
+        "SnapshotStoreContract": ["snapshot_store"],
         "ViewStoreContract": [
             "view_store",
             "view_words",
@@ -36,4 +38,4 @@ else:
         return getattr(import_module(modules[0]), name)
 
 
-__all__ = ["MOMENT", "EventLogContract", "ViewStoreContract", "given"]
+__all__ = ["MOMENT", "EventLogContract", "SnapshotStoreContract", "ViewStoreContract", "given"]

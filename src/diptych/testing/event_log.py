@@ -18,15 +18,15 @@ import random
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import ClassVar, TypeVar
 
 import msgspec
 import pytest
 import pytest_asyncio
 
-from diptych.errors import CommandIdReused, Conflict, DiptychError
+from diptych.errors import CommandIdReused, Conflict, DiptychError, NotAStore
 from diptych.log import (
     BEGINNING,
     Anchor,
@@ -48,7 +48,8 @@ from diptych.log import (
     pages,
 )
 from diptych.stores import Store
-from diptych.write import uuid7
+from diptych.testing.event_log_batches import BatchContract, everything, happened, in_threads
+from diptych.testing.log_history import Client, Note, check_history
 
 T = TypeVar("T")
 
@@ -66,11 +67,6 @@ class Clock:
 
     def __call__(self) -> int:
         return time.time_ns() // 1000 + self.jump // timedelta(microseconds=1)
-
-
-def happened(type: str = "Happened", *tags: str, data: bytes = b"{}") -> NewEvent:
-    """A new event with an id of its own."""
-    return NewEvent(type, 1, uuid7(time.time_ns() // 1_000_000, os.urandom(10)), tags, data)
 
 
 _numbers = itertools.count(1)
@@ -107,23 +103,6 @@ async def in_one_group(log: EventLog, *appends: Append) -> list[Outcome | Diptyc
     return list(await asyncio.gather(*[answer_of(log, append) for append in appends]))
 
 
-async def in_threads(store: Store, *works: Callable[[EventLog], Awaitable[T]]) -> list[T]:
-    """Does each work on an opening of its own, in a thread and an event loop of its own, all of them at once."""
-
-    async def opened(work: Callable[[EventLog], Awaitable[T]]) -> T:
-        async with store.log() as log:
-            return await work(log)
-
-    loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(len(works)) as pool:
-        return list(await asyncio.gather(*[loop.run_in_executor(pool, asyncio.run, opened(work)) for work in works]))
-
-
-async def everything(log: EventLog) -> Sequence[RecordedEvent]:
-    """The whole log."""
-    return (await log.read_records(0, 1_000_000)).events
-
-
 async def found(log: EventLog, span: Span, limit: int) -> list[RecordedEvent]:
     """Every event of the span, page by page."""
     sizes: list[int] = []
@@ -148,7 +127,7 @@ async def walk(log: EventLog, limit: int, types: Collection[str] | None) -> list
     return pages
 
 
-class EventLogContract:
+class EventLogContract(BatchContract):
     """Subclass it with a fixture `store`. `rounds` is how often a race is run."""
 
     pytestmark = pytest.mark.asyncio
@@ -362,6 +341,20 @@ class EventLogContract:
             if record.type == "Careful":
                 assert record.version == msgspec.json.decode(record.data) + 1, "it stands where it was decided"
 
+    @pytest.mark.parametrize("seed", range(3))
+    async def test_what_racing_clients_are_told_could_have_happened_one_call_after_the_other(
+        self, store: Store, seed: int
+    ) -> None:
+        notes: list[Note] = []
+
+        async def race(opening: int, log: EventLog) -> None:
+            names = [f"{opening}-{each}" for each in range(3)]
+            await asyncio.gather(*[Client(name, log, seed, notes.append).run(self.rounds) for name in names])
+
+        await in_threads(store, *[partial(race, opening) for opening in range(4)])
+        async with store.log() as log:
+            await check_history(notes, log)
+
     # Gapless and in order
 
     async def test_a_follower_sees_every_event_in_order_while_others_write(self, store: Store) -> None:
@@ -487,6 +480,34 @@ class EventLogContract:
         assert woken
         assert time.monotonic() - appended[0] < 1
         assert [event.position for event in (await log.read(0)).events] == [1]
+
+    # One context's
+
+    async def test_a_log_belongs_to_the_first_context_that_is_opened_on_it(self, store: Store, log: EventLog) -> None:
+        async with store.log(context="shop") as own:
+            await own.append(an_append("order-1", happened()))
+        for _ in range(2):
+            with pytest.raises(NotAStore, match="'shop', and not of 'library'"):
+                async with store.log(context="library"):
+                    pass
+        async with store.log(context="shop") as again, store.log() as as_it_stands:
+            assert [(await one.head()).position for one in (log, again, as_it_stands)] == [1, 1, 1]
+
+    async def test_of_contexts_that_are_opened_at_once_one_has_the_log(self, store: Store, log: EventLog) -> None:
+        async def is_owner(name: str) -> bool:
+            try:
+                async with store.log(context=name):
+                    return True
+            except NotAStore:
+                return False
+
+        def opened(name: str) -> Callable[[EventLog], Awaitable[bool]]:
+            return lambda _: is_owner(name)
+
+        names = ["shop", "library"] * 3
+        owners = await in_threads(store, *[opened(name) for name in names])
+        assert len({name for name, is_one in zip(names, owners, strict=True) if is_one}) == 1
+        assert sum(owners) == 3
 
     # In time order
 

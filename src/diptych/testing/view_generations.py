@@ -153,16 +153,6 @@ class ViewGenerationsContract(ViewsContract):
         assert await views.switch(WORD, old.generation)
         assert await words(views) == ["a", "b"]
 
-    async def test_a_generation_is_completed_as_often_as_it_is_asked_for(self, views: ViewStore) -> None:
-        new = await write(views, only(await views.begin(WORD, LOG)), "x", "y")
-        for _ in range(2):
-            await views.complete(WORD, new.generation)
-            await views.complete(WORD, new.generation + 1)
-        assert await views.switch(WORD, new.generation)
-        await views.complete(WORD, new.generation)
-        async with views.snapshot() as snapshot:
-            assert await Views(snapshot, {Word: WORD}, 0)[Word].where(times=1).count() == 2
-
     async def test_a_generation_that_is_behind_does_not_go_live(self, views: ViewStore) -> None:
         before = await write(views, only(await live(views, WORD)), "a", "b")
         new = await write(views, only(await views.begin(WORD, LOG)), "x")

@@ -266,6 +266,17 @@ class ViewLettersContract(ViewsContract):
         assert (after.parked, await parked(views, after)) == (1, [letter(A, 2, CAUSE)])
         assert await words(views) == ["b", "c"]
 
+    async def test_a_stream_is_not_settled_on_rows_that_its_projector_may_have_changed_meanwhile(
+        self, views: ViewStore
+    ) -> None:
+        before = await park(views, only(await live(views, WORD)), letter(STREAM, 1, CAUSE))
+        moved = await write(views, before, "a")
+        with pytest.raises(Superseded):
+            await views.settle(WORD, before, STREAM, 1, {"a": Word(word="a", times=2)})
+        assert await now(views, before) == moved
+        await views.settle(WORD, moved, STREAM, 1, {"a": Word(word="a", times=2)})
+        assert await parked(views, moved) == []
+
     # Skips
 
     async def test_a_skip_is_known_to_every_generation_of_the_view_from_then_on(

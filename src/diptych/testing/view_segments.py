@@ -15,7 +15,6 @@ from diptych.read import Checkpoint, Failure, Generation, Hold, Letter, Supersed
 from diptych.stores import Store
 from diptych.testing.view_words import (
     LOG,
-    OTHER_LOG,
     SINCE,
     WORD,
     ViewsContract,
@@ -204,32 +203,3 @@ class ViewSegmentsContract(ViewsContract):
         second = await views.record_failure(WORD, second, Failure("log", 1, "the log has lost its end", SINCE))
         assert (await views.resegment(WORD, [first, second], 1)).astray
         assert (await standing(views, WORD)).astray
-
-    # On the rows of the live one
-
-    async def test_a_generation_may_begin_on_the_rows_of_the_live_one_and_at_an_event_of_its_past(
-        self, views: ViewStore
-    ) -> None:
-        old = await parked_together(views, await live(views, WORD, segments=2))
-        await write(views, old[0], "a", "b")
-        unfinished = await views.begin(WORD, LOG)
-        begun = await views.begin(WORD, LOG, 3, onto=at(5))
-        assert [(one.segments, one.anchor, one.epoch) for one in begun.checkpoints] == [(3, at(5), 1)] * 3
-        assert [one.number for one in await views.generations(WORD)] == [old[0].generation, begun.number]
-        assert await views.load(WORD, ["a", "b"], begun.checkpoints[0]) == {"a": Word(word="a"), "b": Word(word="b")}
-        early = [letter(hold, 1 + number % 9) for number, hold in enumerate(KEYS) if number % 9 < 5]
-        expected = [(segment_of(one.hold.key, 3), one) for one in early]
-        expected += [(segment, letter(STREAM, 4)) for segment in range(3)]
-        assert sorted(await views.letters(WORD, begun.number)) == sorted(expected)
-        for checkpoint in begun.checkpoints:
-            assert checkpoint.parked == len({one.hold for segment, one in expected if segment == checkpoint.segment})
-        await write(views, begun.checkpoints[0], "x")
-        assert await words(views) == ["a", "b"]
-        assert begun.number > unfinished.number
-
-    async def test_there_is_nothing_to_begin_on_without_a_live_generation_of_the_log(self, views: ViewStore) -> None:
-        with pytest.raises(Superseded):
-            await views.begin(WORD, LOG, onto=at(1))
-        await live(views, WORD, OTHER_LOG)
-        with pytest.raises(Superseded):
-            await views.begin(WORD, LOG, onto=at(1))

@@ -5,6 +5,7 @@ from diptych.write.execute import Envelope, WriteSide
 from diptych.write.ids import uuid7
 from diptych.write.journal import CommandState, Journal, Rejection
 from diptych.write.moment import Moment
+from diptych.write.policy import SnapshotPolicy, every, never
 from diptych.write.receipt import Receipt
 from diptych.write.rules import AggregateRules
 from diptych.write.states import States
@@ -19,8 +20,11 @@ __all__ = [
     "Moment",
     "Receipt",
     "Rejection",
+    "SnapshotPolicy",
     "States",
     "Surroundings",
     "WriteSide",
+    "every",
+    "never",
     "uuid7",
 ]

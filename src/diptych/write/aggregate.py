@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, overload
 from diptych.messages import Command, Event
 from diptych.messages.meta import names
 from diptych.write.moment import Moment
+from diptych.write.policy import BY_DEFAULT, SnapshotPolicy
 
 S = TypeVar("S")
 C = TypeVar("C", bound=Command)
@@ -23,13 +24,28 @@ class Aggregate(Generic[S]):
     value. With `boundary`, names of command fields that are tags, a decision sees not one stream but every event that
     the aggregate evolves and that carries one of those tags, and is kept only if no newer one came in between
     (the Dynamic Consistency Boundary).
+
+    `snapshots` says when the state of a stream is kept, so that it need not be folded from its first event again:
+    `every(100)` events, `never`, or a function of yours. Raise `version` when the evolves give another state for the
+    same events: snapshots from before are not read any more.
     """
 
-    def __init__(self, name: str, *, id: str, initial: S, boundary: str | tuple[str, ...] = ()) -> None:
+    def __init__(  # noqa: PLR0913 - what an aggregate is made of
+        self,
+        name: str,
+        *,
+        id: str,
+        initial: S,
+        boundary: str | tuple[str, ...] = (),
+        version: int = 1,
+        snapshots: SnapshotPolicy[S] = BY_DEFAULT,
+    ) -> None:
         self.name = name
         self.id = id
         self.initial = initial
         self.boundary = names(boundary)
+        self.version = version
+        self.snapshots = snapshots
         self.deciders: list[Callable[..., Iterable[Event]]] = []
         self.evolvers: list[Callable[..., Any]] = []
 

@@ -37,33 +37,34 @@ Decision = list[tuple[NewEvent, Event]]
 """The events of a decision, each as it will be stored and as it will be read back."""
 
 
+def fold(catalogue: EventCatalogue, rules: AggregateRules, state: Any, stored: Iterable[StoredEvent]) -> Any:
+    """The state after these stored events. Raises UnreadableEvent."""
+    evolvers = rules.evolvers
+    retired = catalogue.retired
+    for one in stored:
+        if one.type in retired:
+            continue
+        event = catalogue.decode(one)
+        evolve = evolvers.get(type(event))
+        if evolve is None:
+            raise catalogue.unreadable(one, f"aggregate {rules.name!r} does not evolve it")
+        state = evolve(state, event)
+    return state
+
+
+def evolved(rules: AggregateRules, state: Any, events: Iterable[Event]) -> Any:
+    """The state after these events, which are the aggregate's own."""
+    for event in events:
+        state = rules.evolvers[type(event)](state, event)
+    return state
+
+
 class Domain:
-    """Folds and decides, by the rules of aggregates."""
+    """Decides, by the rules of aggregates."""
 
     def __init__(self, catalogue: EventCatalogue, around: Surroundings) -> None:
         self._catalogue = catalogue
         self._around = around
-
-    def fold(self, rules: AggregateRules, state: Any, stored: Iterable[StoredEvent]) -> Any:
-        """The state after these stored events. Raises UnreadableEvent."""
-        evolvers = rules.evolvers
-        retired = self._catalogue.retired
-        for one in stored:
-            if one.type in retired:
-                continue
-            event = self._catalogue.decode(one)
-            evolve = evolvers.get(type(event))
-            if evolve is None:
-                raise self._catalogue.unreadable(one, f"aggregate {rules.name!r} does not evolve it")
-            state = evolve(state, event)
-        return state
-
-    @staticmethod
-    def evolve(rules: AggregateRules, state: Any, events: Iterable[Event]) -> Any:
-        """The state after these events, which are the aggregate's own."""
-        for event in events:
-            state = rules.evolvers[type(event)](state, event)
-        return state
 
     def decide(self, attempt: Attempt, state: Any) -> Decision:
         """What the command leads to in this state. Raises Rejected; TypeError, ValueError for what is no decision."""

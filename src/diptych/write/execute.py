@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -25,14 +25,12 @@ from diptych.errors import (
 )
 from diptych.log import (
     Append,
-    Condition,
     EventCatalogue,
     EventLog,
     FirstOutcome,
     Metadata,
-    NoneNewer,
     Outcome,
-    StreamAt,
+    SnapshotStore,
     id_text,
     stream_name,
 )
@@ -41,9 +39,11 @@ from diptych.messages.words import did_you_mean
 from diptych.write.domain import Attempt, Decision, Domain, Route
 from diptych.write.ids import uuid7
 from diptych.write.journal import CommandState, Journal
+from diptych.write.loading import Loaded, Loading
 from diptych.write.moment import Moment
 from diptych.write.receipt import Receipt, receipt_of
 from diptych.write.rules import AggregateRules
+from diptych.write.snapshots import Snapshots
 from diptych.write.states import States
 from diptych.write.surroundings import Surroundings
 from diptych.write.turns import Turns
@@ -66,14 +66,6 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     expected_version: int | None = None
 
 
-class Loaded(NamedTuple):
-    """An aggregate's state, and the condition under which a decision on it holds."""
-
-    state: Any
-    version: int
-    condition: Condition
-
-
 Read = Callable[[], tuple[Any, bytes]]
 """Gives the validated command and its canonical JSON. Raises Malformed."""
 
@@ -81,18 +73,20 @@ Read = Callable[[], tuple[Any, bytes]]
 class WriteSide:
     """Executes the commands of a context against its log."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a left panel is made of
         self,
         aggregates: Iterable[AggregateRules],
         catalogue: EventCatalogue,
         log: EventLog,
         around: Surroundings,
+        *,
         states: States,
+        snapshots: SnapshotStore,
     ) -> None:
         self._domain = Domain(catalogue, around)
         self._log = log
         self._around = around
-        self._states = states
+        self._loading = Loading(catalogue, log, states, Snapshots(catalogue, log, snapshots))
         self._turns = Turns()
         self.journal = Journal()
         self._routes = {
@@ -101,6 +95,10 @@ class WriteSide:
             for command, decider in rules.deciders.items()
         }
         self._by_name = {route.name.decode(): route for route in self._routes.values()}
+
+    async def close(self) -> None:
+        """Waits, for a while, until the snapshots that are due are made."""
+        await self._loading.close()
 
     def new_command_id(self) -> str:
         """An id that no command has yet."""
@@ -187,7 +185,7 @@ class WriteSide:
                 if number == ATTEMPTS:
                     raise
                 if number > 1:  # a log that lost its end would never agree with a state from before
-                    self._states.forget(attempt.stream)
+                    self._loading.forget(attempt.stream)
             jitter = self._around.randomness(1)[0] / 255
             await self._around.sleep(FIRST_WAIT * 2 ** (number - 1) * jitter)
         raise AssertionError("unreachable")
@@ -195,10 +193,10 @@ class WriteSide:
     async def _try(self, attempt: Attempt, *, again: bool) -> Outcome:
         """Decides on the state that was kept, or else on one that is read now. Raises Conflict."""
         self.journal.enter(attempt.moment.command_id, CommandState.VALIDATING)
-        kept = None if again else self._kept(attempt)
+        kept = None if again else self._loading.kept(attempt)
         if kept is not None and (decision := self._lightly(attempt, kept)) is not None:
             return await self._append(attempt, kept, decision)
-        loaded = await self._load(attempt)
+        loaded = await self._loading.load(attempt)
         try:
             decision = self._decide(attempt, loaded)
         except (Rejected, PreconditionFailed) as refusal:
@@ -210,10 +208,6 @@ class WriteSide:
                 raise CommandIdReused(outcome.command_id) from refusal
             return outcome
         return await self._append(attempt, loaded, decision)
-
-    def _kept(self, attempt: Attempt) -> Loaded | None:
-        kept = None if attempt.route.rules.aggregate.boundary else self._states.get(attempt.stream)
-        return None if kept is None else Loaded(kept.state, kept.version, StreamAt(kept.version))
 
     def _lightly(self, attempt: Attempt, kept: Loaded) -> Decision | None:
         """A decision on a kept state, or None where that would not be verified by the append: it gave no events."""
@@ -236,41 +230,13 @@ class WriteSide:
         try:
             outcome = await self._log.append(append)
         except OutcomeUnknown:
-            self._states.forget(attempt.stream)
+            self._loading.forget(attempt.stream)
             raise
         if new and loaded.version and isinstance(outcome, FirstOutcome):
             # A stream that has just begun is kept when somebody comes back to it: many are never asked again. And a
             # boundary has no version.
-            self._advance(attempt, loaded, decision, outcome.version)
+            self._loading.advance(attempt, loaded, decision, outcome.version)
         return outcome
-
-    def _advance(self, attempt: Attempt, loaded: Loaded, decision: Decision, version: int) -> None:
-        """Keeps the state after the events that were just appended to it."""
-        try:
-            state = self._domain.evolve(attempt.route.rules, loaded.state, [event for _, event in decision])
-        except Exception:  # noqa: BLE001 - the command is kept; whoever loads the stream next hears of it
-            self._states.forget(attempt.stream)
-            return
-        self._states.keep(attempt.stream, state, version, sum([len(event.data) for event, _ in decision]))
-
-    async def _load(self, attempt: Attempt) -> Loaded:
-        """The state as the log has it now: what is kept of it, and the events since."""
-        rules = attempt.route.rules
-        if rules.aggregate.boundary:
-            if attempt.expected_version is not None:
-                raise Malformed(
-                    f"Aggregate {rules.name!r} decides over a boundary, not over a version", "$.expected_version"
-                )
-            query = rules.boundary_query(attempt.command)
-            found, head = await self._log.select(query)
-            return Loaded(self._domain.fold(rules, rules.initial, found), 0, NoneNewer(query, head))
-        kept = self._states.get(attempt.stream)
-        state, after = (rules.initial, 0) if kept is None else (kept.state, kept.version)
-        events, version = await self._log.load(attempt.stream, after)
-        if events:
-            state = self._domain.fold(rules, state, events)
-            self._states.keep(attempt.stream, state, version, sum([len(event.data) for event in events]))
-        return Loaded(state, version, StreamAt(version))
 
 
 def _check_version(version: object) -> None:

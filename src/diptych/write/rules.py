@@ -14,6 +14,8 @@ from diptych.messages import Command, Event, check_id
 from diptych.messages.signature import is_message, options, place, read_signature
 from diptych.write.aggregate import Aggregate
 from diptych.write.moment import Moment
+from diptych.write.policy import BY_DEFAULT, never
+from diptych.write.state_shape import StateShape
 
 ID_TYPES = (str, int, UUID)
 
@@ -29,7 +31,8 @@ class Decider(NamedTuple):
 class AggregateRules:
     """An aggregate's rules. Building it appends everything that is wrong to `problems`.
 
-    `events` has every event that the aggregate yields or evolves.
+    `events` has every event that the aggregate yields or evolves. `state_shape` is how its state becomes a snapshot;
+    None where it has none, and then `unkept` says why.
     """
 
     def __init__(self, aggregate: Aggregate[Any], problems: list[str]) -> None:
@@ -38,11 +41,15 @@ class AggregateRules:
         self.initial = aggregate.initial
         self.deciders: dict[type[Command], Decider] = {}
         self.evolvers: dict[type[Event], Callable[[Any, Any], Any]] = {}
+        self.state_shape: StateShape | None = None
+        self.unkept = ""
         self._yielded: dict[type[Event], Callable[..., Any]] = {}
+        self._states: dict[Any, None] = {}
         self._problems = problems
         self._read_evolvers()
         self._read_deciders()
         self._judge()
+        self._judge_snapshots()
         self.events = frozenset(self.evolvers) | frozenset(self._yielded)
 
     def boundary_query(self, command: Command) -> EventQuery:
@@ -88,6 +95,7 @@ class AggregateRules:
             raise TypeError(f"must take an event as its second parameter, not {event.kind!r}")
         if signature.returns is None or not set(options(signature.returns)) <= {Any, *options(state.kind)}:
             raise TypeError(f"must be annotated to give the next state, {state.kind!r}, not {signature.returns!r}")
+        self._states.update(dict.fromkeys(options(signature.returns)))
         found: type[Event] = event.kind
         return found
 
@@ -152,6 +160,28 @@ class AggregateRules:
                 self._problem(
                     self.evolvers[event], f"evolves {event.__name__}, which carries no tag of {aggregate.boundary}"
                 )
+
+    def _judge_snapshots(self) -> None:
+        """Finds how states become snapshots. That they cannot is wrong only where somebody asked for it."""
+        aggregate = self.aggregate
+        if aggregate.version < 1:
+            self._problems.append(
+                f"aggregate {aggregate.name!r} has version={aggregate.version}; versions are counted from 1"
+            )
+        if aggregate.snapshots is never:
+            self.unkept = "it says snapshots=never"
+        elif aggregate.boundary:
+            self.unkept = "it decides over a boundary, which is no stream"
+        else:
+            try:
+                self.state_shape = StateShape(self._states, aggregate.version, self.initial)
+            except (TypeError, NameError) as error:
+                self.unkept = f"its state cannot be kept: {error}"
+        if self.unkept and aggregate.snapshots not in (never, BY_DEFAULT):
+            self._problems.append(
+                f"aggregate {aggregate.name!r} has no snapshots, since {self.unkept}; "
+                "make the state of types that JSON gives back, or say snapshots=never"
+            )
 
     def _problem(self, function: Callable[..., Any], text: str) -> None:
         self._problems.append(f"{place(function)} {text}")

@@ -26,12 +26,14 @@ class KeptState(NamedTuple):
     """The state of a stream after so many events.
 
     `bytes` is its estimated size, measured at version `measured_at`, plus the stored bytes of the events since.
+    `snapshot` is the version of the stream's last snapshot that is known of; 0 for none.
     """
 
     state: Any
     version: int
     bytes: int
     measured_at: int
+    snapshot: int
 
 
 class States:
@@ -49,7 +51,7 @@ class States:
             self._kept[stream] = kept
         return kept
 
-    def keep(self, stream: str, state: Any, version: int, added: int) -> None:
+    def keep(self, stream: str, state: Any, version: int, added: int, snapshot: int = 0) -> None:
         """Keeps the state of a stream in place of an older one, to which events of so many stored bytes were added.
 
         A state is measured when it is new, and when its stream has grown by a quarter since: to measure a large one for
@@ -64,7 +66,7 @@ class States:
             size = older.bytes + added
         if size * LARGEST_PART > self._limit:
             return
-        self._kept[stream] = KeptState(state, version, size, measured_at)
+        self._kept[stream] = KeptState(state, version, size, measured_at, snapshot)
         self.bytes += size
         while self.bytes > self._limit:
             self._drop(next(iter(self._kept)))

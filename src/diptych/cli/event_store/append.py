@@ -3,20 +3,19 @@
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, TextIO
 
-import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from diptych import Conflict, Event, Malformed, Unavailable
-from diptych.app.manual import aggregate_of, event_of, record_as_it_stands
+from diptych import Conflict, Unavailable
+from diptych.app.manual import record_as_it_stands
+from diptych.app.streams import aggregate_of, event_of
 from diptych.cli.options import Json, StoreUrl, Target
 from diptych.cli.places import store_url
 from diptych.cli.target import context_at
 from diptych.cli.words import DONE, NO, WRONG_USE, Stop
-from diptych.messages import Shape, to_json
-from diptych.messages.words import did_you_mean
+from diptych.messages import to_json
 from diptych.stores import Store, store_at, without_password
 from diptych.write import Receipt
 
@@ -58,14 +57,14 @@ def append(  # noqa: PLR0913 - the options that this command has
         Who records it, for the metadata.
     """
     context = context_at(target)
-    kind = event_of(aggregate_of(context, stream), type)
-    event = typed_event(kind, read_data(event_data))
+    kind = event_of(aggregate_of(context.aggregates, stream), type)
+    event = context.catalogue.received(kind, read_data(event_data))
     url = store_url(store)
     place = store_at(url)
     note_new(place, url)
 
     async def record() -> Receipt:
-        async with place.log() as log:
+        async with place.log(context=context.name) as log:
             return await record_as_it_stands(
                 context,
                 log,
@@ -95,17 +94,6 @@ def read_data(text: str) -> bytes:
         return Path(text[1:]).read_bytes()
     except OSError as error:
         raise Stop(f"{text[1:]} cannot be read: {error.strerror}", WRONG_USE) from None
-
-
-def typed_event(kind: type[Event], data: bytes) -> Event:
-    """The event in this JSON. A field that it does not have would be lost, so it is refused. Raises Malformed."""
-    event: Event = Shape(kind).decode(data)
-    known = {field.encode_name for field in msgspec.structs.fields(kind)}
-    fields: dict[str, Any] = msgspec.json.decode(data)
-    for name in fields:
-        if name not in known:
-            raise Malformed(f"{kind.__declared__.name} has no field {name!r}{did_you_mean(name, known)}", f"$.{name}")
-    return event
 
 
 def note_new(place: Store, url: str) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from cyclopts import Parameter
 
 from diptych import BoundedContext, UnreadableEvent
-from diptych.app.manual import aggregate_of
+from diptych.app.streams import aggregate_of
 from diptych.cli.event_store.changes import Change, as_text, changes, leaves, plain, value_text
 from diptych.cli.event_store.records import Line, Records
 from diptych.cli.options import Json, StoreUrl, Target
@@ -73,7 +73,7 @@ def replay(
     """
     until = typed_until(at)
     context = context_at(target)
-    rules = aggregate_of(context, aggregate_id)
+    rules = aggregate_of(context.aggregates, aggregate_id)
     story = asyncio.run(told(context, rules, existing_store(store), aggregate_id, until))
     records = Records(context)
     if json:

@@ -1,29 +1,24 @@
 """`diptych event-store stream`: the log in order, one event a line, in flat memory however long it is."""
 
 import asyncio
-from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from diptych.cli.event_store.follow import follow as following
+from diptych.cli.event_store.follow import marked
+from diptych.cli.event_store.printer import Printer
 from diptych.cli.event_store.records import Records
 from diptych.cli.options import Json, StoreUrl, Switch, Target
-from diptych.cli.output import columns, flush, write_lines
+from diptych.cli.output import columns
 from diptych.cli.places import existing_store
 from diptych.cli.target import context_at, target_or_configured
 from diptych.cli.times import typed_time
 from diptych.cli.words import DONE, WRONG_USE, Stop
-from diptych.log import EventLog, RecordedEvent, Span, last_before, pages
+from diptych.log import Span, last_before
 from diptych.stores import Store
-
-PAGE_EVENTS = 500
-"""Events that are held at a time."""
-
-LOOK_ROUND = timedelta(seconds=1)
-"""How long a follower waits for an event before it sees whether anybody still reads what it writes."""
 
 
 def stream(  # noqa: PLR0913 - the options that this command has
@@ -95,32 +90,6 @@ def stream(  # noqa: PLR0913 - the options that this command has
     return DONE
 
 
-class Printer:
-    """Writes events as lines, and counts them. `last` is the position of the last one."""
-
-    def __init__(self, shown: Callable[[RecordedEvent], str], limit: int | None) -> None:
-        self._shown = shown
-        self._left = limit
-        self.last = 0
-
-    @property
-    def done(self) -> bool:
-        """Whether there were as many as were asked for."""
-        return self._left == 0
-
-    async def print(self, log: EventLog, span: Span) -> None:
-        """Prints what the log has of the span by now, until it is done."""
-        async for page in pages(log, span, PAGE_EVENTS):
-            events = page[: self._left]
-            write_lines([self._shown(event) for event in events])
-            self.last = events[-1].position
-            if self._left is not None:
-                self._left -= len(events)
-                if self.done:
-                    return
-            await asyncio.sleep(0)  # a page is read without waiting for anything, and Ctrl-C comes in between
-
-
 async def print_log(
     store: Store, span: Span, times: tuple[int | None, int | None], printer: Printer, *, follow: bool
 ) -> None:
@@ -131,11 +100,8 @@ async def print_log(
             span = span._replace(after=await last_before(log, begin))
         if end is not None:
             span = span._replace(before=await last_before(log, end) + 1)
-        while True:
-            head = (await log.head()).position
+        if not follow:
             await printer.print(log, span)
-            if printer.done or not follow:
-                return
-            flush()
-            span = span._replace(after=max(span.after, head, printer.last))
-            await log.wait_past(span.after, LOOK_ROUND)
+            return
+        mark = await marked(log, span.after)
+    await following(store, span, mark, printer)

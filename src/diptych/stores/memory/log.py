@@ -6,8 +6,9 @@ It lives as long as its store and is shared by the threads of one process; nothi
 import secrets
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 
 from diptych.errors import DiptychError
 from diptych.log import (
@@ -16,6 +17,7 @@ from diptych.log import (
     UNOBSERVED,
     Anchor,
     Append,
+    Batch,
     Bell,
     Boundary,
     EventQuery,
@@ -31,7 +33,9 @@ from diptych.log import (
     StoredEvent,
     StoredKind,
     StreamEvents,
+    Verdicts,
     judge,
+    judge_batch,
 )
 
 
@@ -40,6 +44,7 @@ class MemoryEvents:
 
     def __init__(self) -> None:
         self.log_id = secrets.token_hex(8)
+        self.context: str | None = None
         self.lock = threading.Lock()
         self.bell = Bell()
         self.events: list[RecordedEvent] = []
@@ -67,22 +72,31 @@ class MemoryLog:
     async def append(self, append: Append) -> Outcome:
         return await self._lane.append(append)
 
+    async def append_batch(self, batch: Batch) -> Outcome:
+        async def commit() -> Outcome | DiptychError:
+            streams = {*batch.expected, *(event.stream for event in batch.events)}
+            return self._keep(streams, [batch.command_id], partial(judge_batch, batch))[0]
+
+        return await self._lane.alone(commit)
+
     async def _commit(self, group: Sequence[Append]) -> Sequence[Outcome | DiptychError]:
+        streams = {append.stream for append in group}
+        return self._keep(streams, [append.command_id for append in group], partial(judge, group))
+
+    def _keep(
+        self, streams: Iterable[str], command_ids: Iterable[str], judged: Callable[[Facts, int], Verdicts]
+    ) -> Sequence[Outcome | DiptychError]:
         held = self._held
         with held.lock:
             last = held.events[-1] if held.events else None
             facts = Facts(
                 head=len(held.events),
                 recorded_at=last.recorded_at if last else 0,
-                versions={append.stream: len(held.streams.get(append.stream, ())) for append in group},
-                outcomes={
-                    append.command_id: held.outcomes[append.command_id]
-                    for append in group
-                    if append.command_id in held.outcomes
-                },
+                versions={stream: len(held.streams.get(stream, ())) for stream in streams},
+                outcomes={id: held.outcomes[id] for id in command_ids if id in held.outcomes},
                 newest=self._newest,
             )
-            verdicts = judge(group, facts, self._clock())
+            verdicts = judged(facts, self._clock())
             for event in verdicts.events:
                 held.streams[event.stream].append(event)
                 held.kinds.setdefault((event.type, event.schema), event.position)

@@ -4,10 +4,12 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from diptych.errors import Unavailable
-from diptych.log import UNOBSERVED, LogObserver
+from diptych.log import UNOBSERVED, EventLog, LogObserver
 from diptych.stores.memory.held import HeldViews
 from diptych.stores.memory.log import MemoryEvents, MemoryLog
+from diptych.stores.memory.snapshots import HeldSnapshots, MemorySnapshots
 from diptych.stores.memory.views import MemoryViews
+from diptych.stores.owner import check_owner
 
 
 class MemoryStore:
@@ -19,13 +21,17 @@ class MemoryStore:
         self._clock = clock
         self._events = MemoryEvents()
         self._views = HeldViews()
+        self._snapshots: HeldSnapshots = {}
 
     def must_exist(self) -> None:
         if not self._events.events:
             raise Unavailable("A store in memory is empty at first, and gone with its process.")
 
     @asynccontextmanager
-    async def log(self, observer: LogObserver = UNOBSERVED) -> AsyncGenerator[MemoryLog]:
+    async def log(self, observer: LogObserver = UNOBSERVED, context: str | None = None) -> AsyncGenerator[MemoryLog]:
+        if context is not None:
+            self._events.context = self._events.context or context
+            check_owner("This store in memory", self._events.context, context)
         log = MemoryLog(self._events, self._clock, observer)
         try:
             yield log
@@ -35,3 +41,7 @@ class MemoryStore:
     @asynccontextmanager
     async def views(self) -> AsyncGenerator[MemoryViews]:
         yield MemoryViews(self._views)
+
+    @asynccontextmanager
+    async def snapshots(self, log: EventLog, /) -> AsyncGenerator[MemorySnapshots]:
+        yield MemorySnapshots(self._snapshots, log)

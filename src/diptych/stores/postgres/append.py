@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from diptych.errors import CommandIdReused, DiptychError
+from diptych.errors import DiptychError, OutcomeUnknown
 from diptych.log import (
     Append,
     FirstOutcome,
@@ -19,6 +19,7 @@ from diptych.log import (
     Outcome,
     StreamAt,
     boundary_conflict,
+    repeated,
     version_conflict,
 )
 
@@ -149,7 +150,7 @@ def answers(
     found: tuple[Sequence[int], Sequence[int], Sequence[int]],
     before: Mapping[str, Outcome],
 ) -> Answers:
-    """One answer for each append. `before` has the outcomes of the commands that were accepted before the group."""
+    """One answer for each append. `before` has the known outcomes of commands that were accepted before the group."""
     kept: dict[str, Outcome] = {}
     said: Answers = []
     for append, kind, position, version in zip(group, *found, strict=True):
@@ -158,7 +159,8 @@ def answers(
             kept[append.command_id] = outcome
             said.append(outcome)
         elif kind == ACCEPTED_BEFORE:
-            said.append(repeated(append, kept.get(append.command_id) or before[append.command_id]))
+            earlier = kept.get(append.command_id) or before.get(append.command_id)
+            said.append(unread(append) if earlier is None else repeated(earlier, append.fingerprint))
         else:
             said.append(refusal(append, kind, position, version))
     return said
@@ -189,9 +191,9 @@ def kept_outcome(append: Append, position: int, version: int) -> FirstOutcome:
     )
 
 
-def repeated(append: Append, outcome: Outcome) -> Outcome | CommandIdReused:
-    """What a command id that was accepted before gets."""
-    return Outcome(*outcome) if outcome.fingerprint == append.fingerprint else CommandIdReused(append.command_id)
+def unread(append: Append) -> OutcomeUnknown:
+    """What a command id that was accepted before gets where its first outcome could not be read."""
+    return OutcomeUnknown(append.command_id, "its first outcome could not be read")
 
 
 def refusal(append: Append, kind: int, position: int, version: int) -> DiptychError:

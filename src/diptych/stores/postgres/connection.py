@@ -54,6 +54,17 @@ LOST = (
 )
 """What says that a connection is gone, and not what became of the statement on it."""
 
+BAD_DATA = (
+    asyncpg.exceptions.DataError,
+    asyncpg.exceptions.IntegrityConstraintViolationError,
+    asyncpg.exceptions.ProgramLimitExceededError,
+    UnicodeError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
+"""What says that the values of a statement cannot be stored, whenever it is sent."""
+
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 

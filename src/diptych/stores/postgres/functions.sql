@@ -1,4 +1,7 @@
--- How events are appended. Each call is one transaction: it takes the log's lock in a statement of its own, and reads in
+-- How events are appended. These functions are applied after every migration, so a change here comes with one, which
+-- drops what would be left over: CREATE OR REPLACE keeps a function with other arguments.
+--
+-- Each call is one transaction: it takes the log's lock in a statement of its own, and reads in
 -- the next, because a lock and a read in one statement share a snapshot from before the wait. Then it judges, writes,
 -- and wakes those who follow. `now` is microseconds since 1970, or NULL for the server's clock.
 --
@@ -211,5 +214,82 @@ BEGIN
     END IF;
     PERFORM pg_notify('diptych', 'log ' || (position + 1));
     kind := 0;
+END;
+$$;
+
+-- purpose: a batch of events of many streams, kept all or none
+--
+-- `streams` has each stream once, and `expected` the version that it must be at, or NULL. Events come in their order, each
+-- with the number of its stream, and its own number in there, both from 1.
+--
+-- `kind` is as append_group's, of which 0, 1 and 2 occur, with the position before the first event; `version` is the one
+-- that the stream with the number `stream_no` was found at: that of the last event, or the first that is not as expected.
+CREATE OR REPLACE FUNCTION diptych.append_batch(
+    lock_timeout text, now bigint, new_kinds boolean,
+    command_id text, fingerprint bytea, streams text[], expected bigint[],
+    stream_nos integer[], nths integer[], types text[], schemas integer[], event_ids bytea[], tags text[],
+    datas bytea[], metadata bytea[],
+    OUT kind integer, OUT "position" bigint, OUT stream_no integer, OUT version bigint
+) LANGUAGE plpgsql SET enable_seqscan = off AS $$
+#variable_conflict use_variable
+DECLARE
+    number   integer := cardinality(stream_nos);
+    at       bigint;
+    accepted boolean;
+    versions bigint[];
+BEGIN
+    PERFORM set_config('lock_timeout', lock_timeout, true),
+        CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')
+            THEN set_config('synchronous_commit', 'on', true) END,
+        pg_advisory_xact_lock(1146115161, 'diptych.event'::regclass::oid::bigint::bit(32)::integer);
+    SELECT coalesce(max(last.position), 0), greatest(
+            max(last.recorded_at), coalesce(now, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+        ),
+        (SELECT true FROM diptych.ledger WHERE ledger.command_id = append_batch.command_id),
+        ARRAY(
+            SELECT coalesce((
+                SELECT event.version FROM diptych.event WHERE event.stream = wanted.name
+                ORDER BY event.version DESC LIMIT 1
+            ), 0) FROM unnest(streams) AS wanted (name)
+        )
+    INTO position, at, accepted, versions
+    FROM (SELECT event.position, event.recorded_at FROM diptych.event ORDER BY event.position DESC LIMIT 1) AS last;
+    IF accepted THEN
+        kind := 1;
+        RETURN;
+    END IF;
+    FOR i IN 1..cardinality(streams) LOOP
+        IF expected[i] <> versions[i] THEN
+            kind := 2;
+            stream_no := i;
+            version := versions[i];
+            RETURN;
+        END IF;
+    END LOOP;
+    kind := 0;
+    stream_no := stream_nos[number];
+    version := versions[stream_no];
+    INSERT INTO diptych.ledger (position, version, recorded_at, events, command_id, stream, fingerprint)
+    VALUES (position + number, version + nths[number], at, number, command_id, streams[stream_no], fingerprint);
+    INSERT INTO diptych.event (position, version, recorded_at, schema, stream, type, event_id, tags, data, metadata)
+    SELECT append_batch.position + added.number, versions[added.stream_no] + added.nth, at, added.schema,
+           streams[added.stream_no], added.type, added.event_id, added.tags, added.data, added.metadata
+    FROM unnest(stream_nos, nths, types, schemas, event_ids, tags, datas, metadata) WITH ORDINALITY
+         AS added (stream_no, nth, type, schema, event_id, tags, data, metadata, number);
+    IF new_kinds THEN
+        INSERT INTO diptych.event_kind (type, schema, position)
+        SELECT added.type, added.schema, min(append_batch.position + added.number)
+        FROM unnest(types, schemas) WITH ORDINALITY AS added (type, schema, number)
+        GROUP BY added.type, added.schema
+        ON CONFLICT DO NOTHING;
+    END IF;
+    IF '[]' <> ANY (tags) THEN
+        INSERT INTO diptych.event_tag (tag, position, type)
+        SELECT DISTINCT tag.name, append_batch.position + added.number, added.type
+        FROM unnest(types, tags) WITH ORDINALITY AS added (type, tags, number)
+        CROSS JOIN LATERAL json_array_elements_text(added.tags::json) AS tag (name)
+        WHERE added.tags <> '[]';
+    END IF;
+    PERFORM pg_notify('diptych', 'log ' || (position + number));
 END;
 $$;

@@ -1,7 +1,8 @@
 """Leases on PostgreSQL: which workers there are, and which of them has which segment."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+
+import asyncpg
 
 from diptych.read import Checkpoint, Worker
 from diptych.stores.postgres.connection import Connection
@@ -17,11 +18,11 @@ class Leases:
 
     async def beat(self, worker: Worker) -> list[Worker]:
         """Makes a worker known, or has its beat grow; gives all workers."""
-        rows = await self._connection.fetch(self._sql["beat"], worker.id, worker.beat, sorted(worker.fingerprints))
-        return _workers(rows)
+        binds = (worker.id, worker.beat, sorted(worker.fingerprints))
+        return _workers(await self._connection.fetch(self._sql["beat"], *binds))
 
     async def workers(self) -> list[Worker]:
-        """All workers."""
+        """All workers that are known."""
         return _workers(await self._connection.fetch(self._sql["workers"]))
 
     async def expel(self, worker: str, beat: int) -> bool:
@@ -48,5 +49,5 @@ class Leases:
         await self._connection.execute(self._sql["release"], view, at.generation, at.segment, at.epoch)
 
 
-def _workers(rows: Iterable[Iterable[Any]]) -> list[Worker]:
+def _workers(rows: Iterable[asyncpg.Record]) -> list[Worker]:
     return [Worker(id, frozenset(fingerprints), beat) for id, beat, fingerprints in rows]

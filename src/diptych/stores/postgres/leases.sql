@@ -13,7 +13,8 @@ SELECT id, beat, fingerprints FROM beaten
 UNION ALL SELECT id, beat, fingerprints FROM diptych.worker WHERE id <> $1 ORDER BY id;
 
 -- name: workers
--- purpose: all workers
+-- purpose: all workers that are known
+-- binds: none
 SELECT id, beat, fingerprints FROM diptych.worker ORDER BY id;
 
 -- name: expel

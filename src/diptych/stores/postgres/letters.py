@@ -13,8 +13,6 @@ from diptych.read import Cause, Checkpoint, Held, Hold, Letter, Skip, segment_of
 from diptych.stores.postgres.connection import Connection
 from diptych.stores.postgres.rows import loaded_text, stored_text
 
-MAX_POSITION = 2**63 - 1
-
 
 class Letters:
     """The letters of one view."""
@@ -54,16 +52,15 @@ class Letters:
         return [_loaded(row) for row in rows]
 
     async def count(self, generation: int, after: int, upto: int | None) -> int:
-        """How many letters there are between two positions."""
-        between = (after, MAX_POSITION if upto is None else upto)
-        found: int = await self._connection.fetchval(self._sql["dead_letters"], self._view, generation, *between)
+        """How many letters there are after a position, and up to another."""
+        found: int = await self._connection.fetchval(self._sql["dead_letters"], self._view, generation, after, upto)
         return found
 
     async def held_back(self, generation: int, limit: int) -> list[Held]:
         """What is held back, in the order of the first letters."""
         rows = await self._connection.fetch(self._sql["held_back"], self._view, generation, limit)
-        firsts = [(count, _loaded(row)[1]) for count, *row in rows]
-        return [Held(first.hold, count, first) for count, first in firsts]
+        firsts = [(number, _loaded(letter)[1]) for number, *letter in rows]
+        return [Held(first.hold, number, first) for number, first in firsts]
 
     async def settle(self, at: Checkpoint, hold: Hold, upto: int, left: Letter | None) -> None:
         """Forgets the letters of a hold up to a position, in a segment that has its next epoch; one stays as given."""

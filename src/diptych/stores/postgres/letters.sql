@@ -43,23 +43,6 @@ SELECT segment, key, stream, position, type, parked_at, cause FROM (
     SELECT * FROM diptych.letter WHERE name = $1 AND generation = $2 AND position <= $3 AND stream <> ''
 ) AS letter ORDER BY position LIMIT 1;
 
--- name: dead_letters
--- purpose: how many letters a generation has after a position, and up to another
--- binds: name, generation, position, position
-SELECT count(*) FROM diptych.letter WHERE name = $1 AND generation = $2 AND position > $3 AND position <= $4;
-
--- name: held_back
--- purpose: what is held back in a generation, each with the number of its events and its first letter, in their order
--- binds: name, generation, limit
-WITH held AS (
-    SELECT key, stream, min(position) AS first, count(DISTINCT position) AS letters FROM diptych.letter
-    WHERE name = $1 AND generation = $2 GROUP BY key, stream ORDER BY first, key, stream LIMIT $3
-)
-SELECT DISTINCT ON (held.first, key, stream)
-    letters, segment, key, stream, position, type, parked_at, cause
-FROM held JOIN diptych.letter USING (key, stream)
-WHERE name = $1 AND generation = $2 AND position = held.first ORDER BY held.first, key, stream, segment;
-
 -- name: letters
 -- purpose: the letters of a generation after a position
 -- binds: name, generation, position, limit
@@ -73,6 +56,27 @@ ORDER BY position, segment, key, stream LIMIT $4;
 SELECT segment, key, stream, position, type, parked_at, cause FROM diptych.letter
 WHERE name = $1 AND generation = $2 AND position > $3 AND key = $5 AND stream = $6
 ORDER BY position, segment LIMIT $4;
+
+-- name: dead_letters
+-- purpose: how many letters a generation has after a position and up to another, or to the end
+-- binds: name, generation, after, up to, or NULL
+SELECT count(*) FROM diptych.letter
+WHERE name = $1 AND generation = $2 AND position > $3 AND position <= coalesce($4::bigint, position);
+
+-- name: held_back
+-- purpose: what a generation holds back, with the number of events and the first letter of each
+-- binds: name, generation, limit
+WITH held AS (
+    SELECT key, stream, count(DISTINCT position) AS letters, min(position) AS first FROM diptych.letter
+    WHERE name = $1 AND generation = $2 GROUP BY key, stream ORDER BY first, key, stream LIMIT $3
+)
+SELECT letters, letter.segment, letter.key, letter.stream, position, type, parked_at, cause
+FROM held CROSS JOIN LATERAL (
+    SELECT * FROM diptych.letter
+    WHERE name = $1 AND generation = $2 AND letter.key = held.key AND letter.stream = held.stream AND position = first
+    ORDER BY segment LIMIT 1
+) AS letter
+ORDER BY first, key, stream;
 
 -- name: settle
 -- purpose: keep whoever has a segment from going on with what it knows; a part of the statement that writes the rows of a

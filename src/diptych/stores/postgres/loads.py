@@ -2,19 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Generic, TypeVar
 
-from diptych.log import StreamEvents
-
-
-class Wanted(NamedTuple):
-    """A stream's events over a version."""
-
-    stream: str
-    after: int
-
-
-LoadMany = Callable[[Sequence[Wanted]], Awaitable[Mapping[Wanted, StreamEvents]]]
+W = TypeVar("W")
+F = TypeVar("F")
 
 ROUND_STREAMS = 256
 """Streams that one round trip loads at most."""
@@ -23,21 +14,23 @@ ROUNDS = 2
 """Round trips at a time, so that a long stream does not hold up all the others."""
 
 
-class Loads:
-    """Gathers the streams that are asked for while others are being loaded.
+class Loads(Generic[W, F]):
+    """Gathers what is asked for of streams while others are being loaded.
 
-    What is loaded for a caller is never read before it asked.
+    What is loaded for a caller is never read before it asked. `load_many` gives what it finds, and `nothing` stands for
+    what it does not.
     """
 
-    def __init__(self, load_many: LoadMany) -> None:
+    def __init__(self, load_many: Callable[[Sequence[W]], Awaitable[Mapping[W, F]]], nothing: Callable[[W], F]) -> None:
         self._load_many = load_many
-        self._waiting: dict[Wanted, list[asyncio.Future[StreamEvents]]] = {}
+        self._nothing = nothing
+        self._waiting: dict[W, list[asyncio.Future[F]]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
-    async def load(self, wanted: Wanted) -> StreamEvents:
-        """The events of one stream over a version. Raises what the round trip raises."""
+    async def load(self, wanted: W) -> F:
+        """What is found of one stream. Raises what the round trip raises."""
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[StreamEvents] = loop.create_future()
+        answer: asyncio.Future[F] = loop.create_future()
         self._waiting.setdefault(wanted, []).append(answer)
         if len(self._running) < ROUNDS:
             task = loop.create_task(self._run())
@@ -61,9 +54,9 @@ class Loads:
             else:
                 for wanted, answers in round_.items():
                     for answer in _open({wanted: answers}):
-                        answer.set_result(found.get(wanted) or StreamEvents((), wanted.after))
+                        answer.set_result(found[wanted] if wanted in found else self._nothing(wanted))
 
 
-def _open(round_: Mapping[Wanted, Sequence[asyncio.Future[StreamEvents]]]) -> list[asyncio.Future[StreamEvents]]:
+def _open(round_: Mapping[W, Sequence[asyncio.Future[F]]]) -> list[asyncio.Future[F]]:
     """Those who have not gone away meanwhile."""
     return [answer for answers in round_.values() for answer in answers if not answer.done()]

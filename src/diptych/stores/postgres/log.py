@@ -1,11 +1,11 @@
 """The event log on PostgreSQL: one call for a group of appends, readers that never wait, followers that are told."""
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -16,6 +16,7 @@ from diptych.log import (
     PAGE_EVENTS,
     Anchor,
     Append,
+    Batch,
     Bell,
     Boundary,
     EventQuery,
@@ -31,12 +32,16 @@ from diptych.log import (
     StoredEvent,
     StoredKind,
     StreamEvents,
+    wait_past,
 )
 from diptych.log.conditions import STREAM_SEPARATOR
+from diptych.stores.owner import check_owner
 from diptych.stores.postgres.address import Address
-from diptych.stores.postgres.append import KEPT, accepted_before, answers, binds, binds_of_one
+from diptych.stores.postgres.append import ACCEPTED_BEFORE, KEPT, accepted_before, answers, binds, binds_of_one
+from diptych.stores.postgres.batch import Found, batch_answer, batch_binds
 from diptych.stores.postgres.blockers import held_up
 from diptych.stores.postgres.connection import (
+    BAD_DATA,
     BY_INDEX,
     DRIVER_ERRORS,
     READERS,
@@ -46,7 +51,7 @@ from diptych.stores.postgres.connection import (
     translate,
 )
 from diptych.stores.postgres.listener import Listener
-from diptych.stores.postgres.loads import Loads, Wanted
+from diptych.stores.postgres.loads import Loads
 from diptych.stores.postgres.schema import check_schema
 from diptych.stores.postgres.writer import Undecided, Writer
 
@@ -56,15 +61,6 @@ LOCK_TIMEOUT = timedelta(seconds=5)
 SCAN_EVENTS = 100_000
 """Events that one page of a filtered read looks at, so that a read for rare types stays short."""
 
-_BAD_DATA = (
-    asyncpg.exceptions.DataError,
-    asyncpg.exceptions.IntegrityConstraintViolationError,
-    asyncpg.exceptions.ProgramLimitExceededError,
-    UnicodeError,
-    OverflowError,
-    TypeError,
-    ValueError,
-)
 _NOTHING = Head(0, b"", 0)
 # `_make` without its Python frame: pages are long.
 _stored: Callable[[Iterable[Any]], StoredEvent] = partial(
@@ -75,6 +71,13 @@ _stored: Callable[[Iterable[Any]], StoredEvent] = partial(
 Answers = Sequence[Outcome | DiptychError]
 Clock = Callable[[], int]
 Rows = Sequence[asyncpg.Record]
+
+
+class Wanted(NamedTuple):
+    """A stream's events over a version."""
+
+    stream: str
+    after: int
 
 
 class PostgresLog:
@@ -94,17 +97,27 @@ class PostgresLog:
         self._pool = Pool(address, "reader", READERS, BY_INDEX)
         self._listener = Listener(address, self._pool, self._hear)
         self._lane = Lane(self._commit, observer)
-        self._loads = Loads(self._load_many)
+        self._loads = Loads(self._load_many, lambda wanted: StreamEvents((), wanted.after))
         self.log_id = ""
 
-    async def begin(self) -> None:
-        """Looks whether the store is there and of this version. Raises Unavailable, NotAStore."""
+    async def begin(self, context: str | None) -> None:
+        """Looks whether the store is there, of this version, and of this context. Raises Unavailable, NotAStore."""
 
         async def look(connection: Connection) -> str:
             await check_schema(connection, self._address)
             return str(await connection.fetchval(self._sql["log_id"]))
 
         self.log_id = await self._pool.run(look)
+        if context is not None:
+            check_owner(self._address.shown, await self._pool.run(partial(self._owner, context)), context)
+
+    async def _owner(self, context: str, connection: Connection) -> str | None:
+        """The context that the log belongs to: this one from now on, if there is none yet and the role may say so."""
+        if (owner := await connection.fetchval(self._sql["context"])) is None:
+            with suppress(asyncpg.InsufficientPrivilegeError, asyncpg.ReadOnlySQLTransactionError):
+                await connection.execute(self._sql["claim"], context)
+            owner = await connection.fetchval(self._sql["context"])
+        return None if owner is None else str(owner)
 
     async def close(self) -> None:
         """Waits for the commits in flight, then closes the connections."""
@@ -123,7 +136,7 @@ class PostgresLog:
         """Commits the group, or, where one append's data makes that fail, each by itself."""
         try:
             return await self._commit_group(group)
-        except _BAD_DATA as error:
+        except BAD_DATA as error:
             if len(group) == 1:
                 return [Unavailable(f"{self._address.shown} does not take this append: {error}")]
             return [await self._commit_alone(append) for append in group]
@@ -134,32 +147,62 @@ class PostgresLog:
         except DiptychError as error:
             return error
 
+    async def append_batch(self, batch: Batch) -> Outcome:
+        return await self._lane.alone(partial(self._commit_batch, batch))
+
+    async def _commit_batch(self, batch: Batch) -> Outcome | DiptychError:
+        kinds = {(event.type, event.schema) for _, event, _ in batch.events}
+        values = batch_binds(batch)
+        try:
+            found = Found(*await self._call("append_batch", not kinds <= self._kinds, *values))
+        except Undecided as error:
+            return OutcomeUnknown(batch.command_id, str(error))
+        except BAD_DATA as error:
+            return Unavailable(f"{self._address.shown} does not take this batch: {error}")
+        before = await self.outcome(batch.command_id) if found.kind == ACCEPTED_BEFORE else None
+        if found.kind == KEPT:
+            self._kinds |= kinds
+            self._ring(found.position + len(batch.events))
+        return batch_answer(batch, values, found, before)
+
     async def _commit_group(self, group: Sequence[Append]) -> Answers:
         try:
-            found = await self._call(group)
+            found = await self._call_for(group)
         except Undecided as error:
             return [OutcomeUnknown(append.command_id, str(error)) for append in group]
+        said = answers(group, found, await self._before(accepted_before(group, found[0])))
+        self._ring(max([one.position for one in said if isinstance(one, Outcome)], default=0))
+        return said
+
+    def _ring(self, head: int) -> None:
+        if head > self._bell.position:
+            self._bell.ring(head)
+
+    async def _call(self, function: str, *values: object) -> asyncpg.Record:
+        """What one of the functions says. Raises Undecided, Unavailable, and BAD_DATA as it is."""
+        around = [str(milliseconds(LOCK_TIMEOUT)), None if self._clock is None else self._clock()]
+        try:
+            return await self._writer.fetch(self._sql[function], [*around, *values])
         except asyncpg.exceptions.LockNotAvailableError as error:
             raise await held_up(self._address, self._pool, LOCK_TIMEOUT) from error
-        except _BAD_DATA:
+        except BAD_DATA:
             raise
         except DRIVER_ERRORS as error:
             raise translate(error, self._address) from error
-        before = await self._outcomes(asked) if (asked := accepted_before(group, found[0])) else {}
-        said = answers(group, found, before)
-        if (head := max([one.position for one in said if isinstance(one, Outcome)], default=0)) > self._bell.position:
-            self._bell.ring(head)
-        return said
 
-    async def _call(self, group: Sequence[Append]) -> Any:
+    async def _before(self, command_ids: Sequence[str]) -> Mapping[str, Outcome]:
+        """What became of these commands before, or nothing: others of the group are kept, and must not fail with it."""
+        with suppress(DiptychError):
+            return await self._outcomes(command_ids) if command_ids else {}
+        return {}
+
+    async def _call_for(self, group: Sequence[Append]) -> Any:
         """For each append its kind and two numbers, in three arrays."""
-        around = [str(milliseconds(LOCK_TIMEOUT)), None if self._clock is None else self._clock()]
         kinds = {(event.type, event.schema) for append in group for event in append.events}
         new_kinds = not kinds <= self._kinds
         if len(group) == 1 and not new_kinds and (values := binds_of_one(group[0])) is not None:
-            one = await self._writer.fetch(self._sql["append_one"], [*around, *values])
-            return [[number] for number in one]
-        found = await self._writer.fetch(self._sql["append_group"], [*around, new_kinds, *binds(group)])
+            return [[number] for number in await self._call("append_one", *values)]
+        found = await self._call("append_group", new_kinds, *binds(group))
         if KEPT in found[0]:
             self._kinds |= {
                 (event.type, event.schema)
@@ -276,17 +319,10 @@ class PostgresLog:
     # Waking
 
     async def wait_past(self, position: int, timeout: timedelta) -> bool:
-        deadline = time.monotonic() + timeout.total_seconds()
-        while self._bell.position <= position:
-            poll = self._listener.poll  # first: what is kept after this look is told, if notifications arrive by now
-            if (head := (await self.head()).position) > position:
-                self._bell.ring(head)
-                return True
-            left = timedelta(seconds=deadline - time.monotonic())
-            if left <= timedelta(0):
-                return False
-            await self._bell.reached(position + 1, min(left, poll))
-        return True
+        async def look() -> int:
+            return (await self.head()).position
+
+        return await wait_past(position, timeout, self._bell, look, lambda: self._listener.poll)
 
     def _hear(self, word: str) -> None:
         what, _, position = word.partition(" ")

@@ -5,6 +5,15 @@
 -- purpose: what tells this log from every other
 SELECT log_id FROM diptych.log;
 
+-- name: context
+-- purpose: the bounded context that the log belongs to, NULL for none yet
+SELECT context FROM diptych.log;
+
+-- name: claim
+-- purpose: let the log belong to a bounded context, if it belongs to none
+-- binds: context
+UPDATE diptych.log SET context = $1 WHERE context IS NULL;
+
 -- name: append_group
 -- purpose: appends of a group; what they mean, and what comes back, stands in functions.sql
 SELECT kinds, positions, versions
@@ -13,6 +22,11 @@ FROM diptych.append_group($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
 -- name: append_one
 -- purpose: the append of a group of one, with one event and without a boundary
 SELECT kind, position, version FROM diptych.append_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+
+-- name: append_batch
+-- purpose: a batch of events of many streams
+SELECT kind, position, stream_no, version
+FROM diptych.append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
 
 -- name: kinds
 -- purpose: every type and schema that there are events of

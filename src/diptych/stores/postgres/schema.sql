@@ -9,9 +9,10 @@ CREATE TABLE diptych.migration (
     applied_at  timestamptz      NOT NULL DEFAULT now()
 );
 
--- purpose: one row, what tells this log from every other
+-- purpose: one row, what tells this log from every other, and the bounded context that it belongs to
 CREATE TABLE diptych.log (
-    log_id  text COLLATE "C" NOT NULL PRIMARY KEY
+    log_id   text COLLATE "C" NOT NULL PRIMARY KEY,
+    context  text COLLATE "C"
 );
 
 INSERT INTO diptych.log (log_id) VALUES (substr(replace(gen_random_uuid()::text, '-', ''), 17));
@@ -154,3 +155,15 @@ CREATE TABLE diptych.skip (
 
 -- purpose: what is passed over in a view, in order
 CREATE INDEX skip_position ON diptych.skip (name, position);
+
+-- The snapshots. They are disposable: whatever is lost here is folded from the log again.
+
+-- purpose: the newest snapshot of each stream that has one: the event that it ends with, its shape, and its state
+CREATE TABLE diptych.snapshot (
+    position  bigint           NOT NULL,
+    version   bigint           NOT NULL,
+    stream    text COLLATE "C" NOT NULL PRIMARY KEY,
+    shape     text COLLATE "C" NOT NULL,
+    event_id  bytea            NOT NULL,
+    data      bytea            NOT NULL
+);

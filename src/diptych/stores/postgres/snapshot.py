@@ -108,7 +108,11 @@ class PostgresSnapshot:
 
     async def held(self, shape: ViewShape[Any], keys: Collection[str] | None, upto: int) -> Letter | None:
         number = self._numbers[shape]
-        return await self._run(lambda connection: Letters(connection, self._sql, shape.name).first(number, keys, upto))
+        return await self._run(lambda connection: self._letters(connection, shape).first(number, keys, upto))
+
+    async def dead_letters(self, shape: ViewShape[Any], after: int = 0, upto: int | None = None) -> int:
+        number = self._numbers[shape]
+        return await self._run(lambda connection: self._letters(connection, shape).count(number, after, upto))
 
     async def dead_letters(self, shape: ViewShape[Any], after: int = 0, upto: int | None = None) -> int:
         number = self._numbers[shape]
@@ -161,6 +165,9 @@ class PostgresSnapshot:
         if len(rows) > MAX_ROWS:
             raise TooLarge(f"The statement gives more than {MAX_ROWS} rows; add a LIMIT.")
         return [dict(row) for row in rows]
+
+    def _letters(self, connection: Connection, shape: ViewShape[Any]) -> Letters:
+        return Letters(connection, self._sql, shape.name)
 
     async def _run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         try:

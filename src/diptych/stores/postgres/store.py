@@ -3,11 +3,12 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
-from diptych.log import UNOBSERVED, Bell, LogObserver
+from diptych.log import UNOBSERVED, Bell, EventLog, LogObserver
 from diptych.stores.postgres.address import address_of
 from diptych.stores.postgres.bells import ViewBells
 from diptych.stores.postgres.log import PostgresLog
 from diptych.stores.postgres.schema import migrate
+from diptych.stores.postgres.snapshots import PostgresSnapshots
 from diptych.stores.postgres.views import PostgresViews
 
 
@@ -33,10 +34,10 @@ class PostgresStore:
         return [f"{migration.number:04} {migration.name}" for migration in await migrate(self.address)]
 
     @asynccontextmanager
-    async def log(self, observer: LogObserver = UNOBSERVED) -> AsyncGenerator[PostgresLog]:
+    async def log(self, observer: LogObserver = UNOBSERVED, context: str | None = None) -> AsyncGenerator[PostgresLog]:
         log = PostgresLog(self.address, self._bell, self._clock, observer)
         try:
-            await log.begin()
+            await log.begin(context)
             yield log
         finally:
             await log.close()
@@ -49,3 +50,11 @@ class PostgresStore:
             yield views
         finally:
             await views.close()
+
+    @asynccontextmanager
+    async def snapshots(self, _: EventLog, /) -> AsyncGenerator[PostgresSnapshots]:
+        snapshots = PostgresSnapshots(self.address)
+        try:
+            yield snapshots
+        finally:
+            await snapshots.close()

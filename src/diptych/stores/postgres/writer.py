@@ -16,6 +16,8 @@ import asyncpg
 from diptych.errors import DiptychError, Unavailable
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.connection import (
+    BAD_DATA,
+    DRIVER_ERRORS,
     Connection,
     close,
     connect,
@@ -64,6 +66,7 @@ class Writer:
         """The one row that the statement gives.
 
         Raises Undecided, Unavailable (it was never sent), and the driver's errors for a statement that did nothing.
+        What keeps it from being sent again says nothing of the first time, and is tried until the time is over.
         """
         connection = await self._ready()
         try:
@@ -87,11 +90,12 @@ class Writer:
                 return await _row(connection, sql, binds)
             except DiptychError as error:
                 cause = error
-            except BaseException as error:
-                if self._connection is None or not is_lost(self._connection, error):
-                    raise
+            except BAD_DATA:  # the first time, too
+                raise
+            except DRIVER_ERRORS as error:  # why nothing was kept now says nothing of the first time
                 cause = error
-                self._connection.terminate()
+                if self._connection is not None and is_lost(self._connection, error):
+                    self._connection.terminate()
             await asyncio.sleep(pause.total_seconds())
             pause = min(pause * 2, RETRY_MOST)
         raise Undecided(str(cause) or type(cause).__name__) from cause

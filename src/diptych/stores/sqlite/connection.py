@@ -2,15 +2,16 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import NamedTuple, TypeVar
 
 from diptych.errors import NotAStore, Unavailable
+from diptych.stores.sqlite.place import has_wal, may_be_written
 
 T = TypeVar("T")
 
@@ -18,7 +19,8 @@ T = TypeVar("T")
 class FileKind(NamedTuple):
     """What a file of ours is: its number in SQLite's header (`application_id`), its schema and that schema's number.
 
-    `timeout` is how long SQLite itself waits for a lock, blocking whoever called it.
+    `timeout` is how long SQLite itself waits for a lock, blocking whoever called it. `upgrades` has the statements that
+    bring a file from the format before to the one of this number.
     """
 
     application_id: int
@@ -27,6 +29,7 @@ class FileKind(NamedTuple):
     format: int
     synchronous: str
     timeout: timedelta
+    upgrades: Mapping[int, Sequence[str]] = MappingProxyType({})
 
 
 MINIMUM_SQLITE = (3, 37, 0)
@@ -53,26 +56,43 @@ _BUSY_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 def open_writer(path: Path, kind: FileKind) -> sqlite3.Connection:
     """A connection that may write, in WAL mode, to a file of this kind, which is made if there is none.
 
-    It may wait for another process's lock. Raises Unavailable, and NotAStore, leaving the file as it is.
+    Where the place is read-only, and the file is there, it only reads. It may wait for another process's lock. Raises
+    Unavailable, and NotAStore, leaving the file as it is.
     """
     if sqlite3.sqlite_version_info < MINIMUM_SQLITE:
         raise Unavailable(f"SQLite {sqlite3.sqlite_version} is too old: Diptych needs 3.37 or newer.")
     with Explained(path):
-        with closing(_connect(path, kind)) as maker:  # what it remembers of the file may be out of date when it is done
-            patiently(lambda: _make(maker, path, kind))
-        connection = _connect(path, kind)
         try:
-            for pragma in (
-                "journal_mode = WAL",
-                f"synchronous = {kind.synchronous}",
-                "trusted_schema = OFF",
-                f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
-                "journal_size_limit = 67108864",
-            ):
-                patiently(partial(_set, connection, pragma))
-        except BaseException:  # whatever it was, the file is not left open
-            connection.close()
-            raise
+            return _open_writer(path, kind)
+        except sqlite3.OperationalError as error:
+            if not _is_kept_from_writing(error, path):
+                raise
+    connection = open_reader(path)
+    try:
+        with Explained(path):
+            _check_newest(connection, path, kind)
+    except BaseException:  # whatever it was, the file is not left open
+        connection.close()
+        raise
+    return connection
+
+
+def _open_writer(path: Path, kind: FileKind) -> sqlite3.Connection:
+    with closing(_connect(path, kind)) as maker:  # what it remembers of the file may be out of date when it is done
+        patiently(lambda: _make(maker, path, kind))
+    connection = _connect(path, kind)
+    try:
+        for pragma in (
+            "journal_mode = WAL",
+            f"synchronous = {kind.synchronous}",
+            "trusted_schema = OFF",
+            f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+            "journal_size_limit = 67108864",
+        ):
+            patiently(partial(_set, connection, pragma))
+    except BaseException:  # whatever it was, the file is not left open
+        connection.close()
+        raise
     return connection
 
 
@@ -87,19 +107,51 @@ def _connect(path: Path, kind: FileKind) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """A connection that the database itself holds to reading."""
+    """A connection that the database itself holds to reading. Raises Unavailable, NotAStore."""
     with Explained(path):
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=LOCK_TIMEOUT.total_seconds(),
-            cached_statements=STATEMENT_CACHE,
-        )
+        try:
+            return _open_reader(path, "mode=ro")
+        except sqlite3.OperationalError as error:
+            if not _is_kept_from_writing(error, path):
+                raise
+        if has_wal(path):
+            raise Unavailable(
+                f"{path} has its newest pages in {path.name}-wal, and SQLite reads that only where it may write: copy "
+                "both files to such a folder."
+            )
+        return _open_reader(path, "mode=ro&immutable=1")
+
+
+def is_frozen(connection: sqlite3.Connection) -> bool:
+    """Whether it reads a file as one that nobody changes: without the write-ahead log that every file here has."""
+    return bool(connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal")
+
+
+def _open_reader(path: Path, how: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{how}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=LOCK_TIMEOUT.total_seconds(),
+        cached_statements=STATEMENT_CACHE,
+    )
+    try:
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
+        patiently(lambda: connection.execute("PRAGMA schema_version").fetchone())  # what is wrong comes out by reading
+    except BaseException:  # whatever it was, the file is not left open
+        connection.close()
+        raise
     return connection
+
+
+def _is_kept_from_writing(error: sqlite3.OperationalError, path: Path) -> bool:
+    """Whether SQLite could not make its own files beside one that is there, in a folder that is read-only."""
+    code = error.sqlite_errorcode & 0xFF
+    return code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN} and _holds(
+        lambda: path.is_file() and not may_be_written(path.absolute().parent)
+    )
 
 
 def begin_immediate(connection: sqlite3.Connection, *, wait: bool) -> bool:
@@ -116,37 +168,50 @@ def begin_immediate(connection: sqlite3.Connection, *, wait: bool) -> bool:
     return True
 
 
-def _is_made(connection: sqlite3.Connection, path: Path, kind: FileKind) -> bool:
-    """Whether the file is of this kind already, or else empty. Raises NotAStore for everything else."""
+def _format(connection: sqlite3.Connection, path: Path, kind: FileKind) -> int:
+    """The format of a file of this kind; 0 for an empty one. Raises NotAStore for everything else."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if application == 0 and found == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
-        return False
+        return 0
     if application != kind.application_id:
         raise NotAStore(f"{path} is an SQLite database, and not {kind.what}; give the path of a new file.")
-    if found != kind.format:
+    if found != kind.format and found + 1 not in kind.upgrades:
         raise NotAStore(f"{path} has format {found}, and this version of Diptych reads format {kind.format}.")
-    return True
+    return found
+
+
+def _check_newest(connection: sqlite3.Connection, path: Path, kind: FileKind) -> None:
+    """Raises Unavailable for a file that would have to be written before it is read."""
+    if (found := _format(connection, path, kind)) != kind.format:
+        raise Unavailable(f"{path} has format {found}, and gets format {kind.format} where it can be written.")
 
 
 def _make(connection: sqlite3.Connection, path: Path, kind: FileKind) -> None:
     """Makes the tables, unless they are there: others may open the same new file at the same time."""
     patiently(lambda: connection.execute("BEGIN"))
     try:
-        if _is_made(connection, path, kind):
+        if _format(connection, path, kind) == kind.format:
             return
     finally:
         roll_back(connection)
     begin_immediate(connection, wait=True)
     try:
-        if not _is_made(connection, path, kind):
-            for statement in kind.script:
+        if (found := _format(connection, path, kind)) != kind.format:
+            for statement in _due(found, kind):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {kind.application_id}")
             connection.execute(f"PRAGMA user_version = {kind.format}")
             connection.execute("COMMIT")
     finally:
         roll_back(connection)
+
+
+def _due(found: int, kind: FileKind) -> list[str]:
+    """The statements that bring a file of this format to the newest one."""
+    if found == 0:
+        return list(kind.script)
+    return [statement for number in range(found + 1, kind.format + 1) for statement in kind.upgrades[number]]
 
 
 def roll_back(connection: sqlite3.Connection) -> None:
@@ -161,6 +226,11 @@ def roll_back(connection: sqlite3.Connection) -> None:
 def is_busy(error: sqlite3.Error) -> bool:
     """Whether another connection's lock is in the way."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY_CODES
+
+
+def is_read_only(error: sqlite3.Error) -> bool:
+    """Whether the file cannot be written."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY
 
 
 def _set(connection: sqlite3.Connection, pragma: str) -> None:

@@ -55,9 +55,12 @@ def dropped_table(handle: sqlite3.Connection) -> str | None:
 
 
 def remove_some(handle: sqlite3.Connection) -> bool:
-    """Removes some rows that were put aside, or a table of few. False if there is none."""
+    """Removes an index of what was put aside, or some rows, or a table of few. False if there is none."""
     if (name := dropped_table(handle)) is None:
         return False
+    for (index,) in handle.execute(SQL["indexes"], (name,)).fetchall():  # rows go many times as fast without
+        handle.execute(f"DROP INDEX {quoted(index)}")
+        return True
     table = quoted(name)
     key = ", ".join([quoted(column) for (column,) in handle.execute(SQL["keys"], (name,)).fetchall()])
     last = f"SELECT {key} FROM {table} ORDER BY {key} LIMIT 1 OFFSET {ROWS - 1}"  # noqa: S608 - names

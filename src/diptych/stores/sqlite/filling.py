@@ -65,7 +65,7 @@ def divide(handle: sqlite3.Connection, shape: ViewShape[Any], at: Sequence[Check
     handle.execute(SQL["remove_segments"], (shape.name, number))
     epoch, failure = max([one.epoch for one in at]) + 1, found.failure
     failed = None if failure is None else msgspec.json.encode(failure)
-    _add_segments(handle, shape.name, number, segments, (epoch, *anchor, failed))
+    _add_segments(handle, shape.name, number, segments, (epoch, anchor.position, anchor.event_id, failed))
     divide_letters(handle, shape.name, number, segments)
     return _standing(handle, shape, number)
 
@@ -77,7 +77,7 @@ def _add(handle: sqlite3.Connection, shape: ViewShape[Any], log_id: str, segment
     ((number,),) = handle.execute(SQL["next_number"], (shape.name,)).fetchall()
     handle.execute(RowTable(shape, number).create)
     handle.execute(SQL["add"], (shape.name, number, shape.fingerprint, log_id, segments))
-    _add_segments(handle, shape.name, number, segments, (1, *anchor, None))
+    _add_segments(handle, shape.name, number, segments, (1, anchor.position, anchor.event_id, None))
     return int(number)
 
 

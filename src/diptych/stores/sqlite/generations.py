@@ -1,10 +1,11 @@
-"""The generations of a view in its file: which there are, and how one goes live, and how one goes.
+"""The generations of a view in its file: which there are, how one goes live, and how one goes.
 
 Every function works on a connection, inside the transaction of whoever calls it.
 """
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -17,13 +18,13 @@ from diptych.stores.sqlite.rows import dropped_name, quoted, table_name
 
 def answering(handle: sqlite3.Connection, shape: ViewShape[Any]) -> Generation | None:
     """The live generation of a shape, else the one that is filled to be it."""
-    found = _generations(handle.execute(SQL["answering"], (shape.name, shape.fingerprint)).fetchall())
+    found = _generations(tuple(handle.execute(SQL["answering"], (shape.name, shape.fingerprint)).fetchall()))
     return next((one for one in found if one.live), found[0]) if found else None
 
 
 def generations(handle: sqlite3.Connection, name: str) -> list[Generation]:
     """All of a view, in order of their numbers."""
-    return _generations(handle.execute(SQL["generations"], (name,)).fetchall())
+    return list(_generations(tuple(handle.execute(SQL["generations"], (name,)).fetchall())))
 
 
 def of_shape(handle: sqlite3.Connection, shape: ViewShape[Any], state: State) -> Generation | None:
@@ -71,12 +72,14 @@ def paused(handle: sqlite3.Connection, name: str) -> Pause | None:
     return None if row is None else Pause(*row)
 
 
-def _generations(rows: Iterable[Sequence[Any]]) -> list[Generation]:
-    return [_generation(list(of_one)) for _, of_one in groupby(rows, itemgetter(0))]
+@lru_cache(maxsize=256)
+def _generations(rows: Iterable[Sequence[Any]]) -> Sequence[Generation]:
+    """Remembers what was made of the same rows before: many queries ask between two commits."""
+    return tuple([_generation(list(of_one)) for _, of_one in groupby(rows, itemgetter(0))])
 
 
 def _generation(rows: Sequence[Sequence[Any]]) -> Generation:
     number, fingerprint, log_id, state, segments, since, reason = rows[0][:7]
-    checkpoints = [checkpoint(log_id, number, segments, row[7:]) for row in rows]
+    checkpoints = tuple([checkpoint(log_id, number, segments, row[7:]) for row in rows])
     pause = None if since is None else Pause(since, reason)
     return Generation(number, fingerprint, log_id, State(state), checkpoints, pause)

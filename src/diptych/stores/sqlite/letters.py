@@ -29,8 +29,9 @@ def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold
     skip: Skip | None,
 ) -> None:
     """Forgets the letters of a hold up to a position, but for the one that is left, with the next epoch."""
-    if not handle.execute(SQL["fence"], (name, at.generation, at.segment, at.epoch)).fetchall():
-        raise Superseded(f"segment {at.segment} of {name} is not at epoch {at.epoch} any more")
+    position = at.position if hold.stream else None
+    if not handle.execute(SQL["fence"], (name, at.generation, at.segment, at.epoch, position)).fetchall():
+        raise Superseded(f"segment {at.segment} of {name} is not where it was at epoch {at.epoch}")
     before = _is_held(handle, name, at, hold)
     handle.execute(SQL["forget"], (name, at.generation, at.segment, *hold, upto))
     if left is not None:

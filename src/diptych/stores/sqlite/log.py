@@ -19,6 +19,7 @@ from diptych.log import (
     UNOBSERVED,
     Anchor,
     Append,
+    Batch,
     Bell,
     Boundary,
     EventQuery,
@@ -37,12 +38,17 @@ from diptych.log import (
     StreamEvents,
     Verdicts,
     judge,
+    judge_batch,
+    wait_past,
 )
+from diptych.stores.owner import check_owner
 from diptych.stores.sql import load_script, load_statements
+from diptych.stores.sqlite.append import arrays, facts_of, head_of, outcome_of, write
 from diptych.stores.sqlite.connection import (
     Explained,
     FileKind,
     begin_immediate,
+    is_read_only,
     open_writer,
     patiently,
     roll_back,
@@ -55,9 +61,10 @@ LOG_FILE = FileKind(
     application_id=0x4450544C,  # DPTL
     what="the log of a Diptych store",
     script=load_script("diptych.stores.sqlite", "schema.sql"),
-    format=1,
+    format=2,
     synchronous="FULL",
     timeout=timedelta(0),
+    upgrades={2: load_script("diptych.stores.sqlite", "format_2.sql")},
 )
 
 POLL = timedelta(milliseconds=20)
@@ -81,10 +88,10 @@ _BAD_DATA = (
     TypeError,
     ValueError,
 )
-_NOTHING = Head(0, b"", 0)
 
 Answers = Sequence[Outcome | DiptychError]
 Clock = Callable[[], int]
+Judge = Callable[[Facts, int], Verdicts]
 
 
 def wall_clock() -> int:
@@ -95,7 +102,14 @@ def wall_clock() -> int:
 class SqliteLog:
     """See `diptych.log.EventLog` for what it promises. It belongs to the event loop that it was opened in."""
 
-    def __init__(self, path: Path, bell: Bell, clock: Clock = wall_clock, observer: LogObserver = UNOBSERVED) -> None:
+    def __init__(
+        self,
+        path: Path,
+        bell: Bell,
+        clock: Clock = wall_clock,
+        observer: LogObserver = UNOBSERVED,
+        context: str | None = None,
+    ) -> None:
         self._path = path
         self._bell = bell
         self._clock = clock
@@ -106,6 +120,8 @@ class SqliteLog:
         try:
             with Explained(path):
                 self.log_id: str = patiently(lambda: self._writer.execute(_SQL["log_id"]).fetchone())[0]
+                if context is not None:
+                    check_owner(path, _owner(self._writer, context), context)
             self._reader = Reader(path)
         except BaseException:  # whatever it was, the file is not left open
             self._writer.close()
@@ -125,6 +141,12 @@ class SqliteLog:
     async def append(self, append: Append) -> Outcome:
         return await self._lane.append(append)
 
+    async def append_batch(self, batch: Batch) -> Outcome:
+        async def commit() -> Outcome | DiptychError:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._commit_batch, batch)
+
+        return await self._lane.alone(commit)
+
     async def _commit(self, group: Sequence[Append]) -> Answers:
         if self._pace < INLINE_SECONDS and (answers := self._try_commit(group, wait=False)) is not None:
             return answers
@@ -137,22 +159,14 @@ class SqliteLog:
 
         None where that would hold up the event loop: the lock is taken, or the group is to be taken apart.
         """
-        if self._failed is not None:
-            raise Unavailable(self._failed)
         start = time.perf_counter()
         try:
-            return self._commit_group(group, wait=wait)
+            streams = {append.stream for append in group}
+            return self._keep(streams, [append.command_id for append in group], partial(judge, group), wait=wait)
         except _BAD_DATA as error:
-            roll_back(self._writer)
             if len(group) == 1:
                 return [Unavailable(f"{self._path} does not take this append: {error}")]
             return [self._commit_alone(append) for append in group] if wait else None
-        except sqlite3.Error as error:
-            roll_back(self._writer)
-            raise translate(error, self._path) from error
-        except BaseException:  # whatever it was, the lock is not kept
-            roll_back(self._writer)
-            raise
         finally:
             self._pace = time.perf_counter() - start
 
@@ -164,15 +178,45 @@ class SqliteLog:
         assert answers is not None  # noqa: S101 - it waited for the lock
         return answers[0]
 
-    def _commit_group(self, group: Sequence[Append], *, wait: bool) -> Answers | None:
+    def _commit_batch(self, batch: Batch) -> Outcome | DiptychError:
+        streams = {*batch.expected, *[event.stream for event in batch.events]}
+        try:
+            answers = self._keep(streams, [batch.command_id], partial(judge_batch, batch), wait=True)
+        except _BAD_DATA as error:
+            return Unavailable(f"{self._path} does not take this batch: {error}")
+        assert answers is not None  # noqa: S101 - it waited for the lock
+        return answers[0]
+
+    def _keep(
+        self, streams: Collection[str], command_ids: Collection[str], judged: Judge, *, wait: bool
+    ) -> Answers | None:
+        """One transaction; None where another has the lock and `wait` is false. Raises Unavailable, _BAD_DATA."""
+        if self._failed is not None:
+            raise Unavailable(self._failed)
+        self._reader.file.check()  # SQLite goes on writing to a file that has no name any more
+        try:
+            return self._transaction(streams, command_ids, judged, wait=wait)
+        except sqlite3.Error as error:
+            roll_back(self._writer)
+            if isinstance(error, _BAD_DATA):
+                raise
+            raise translate(error, self._path) from error
+        except BaseException:  # whatever it was, the lock is not kept
+            roll_back(self._writer)
+            raise
+
+    def _transaction(
+        self, streams: Collection[str], command_ids: Collection[str], judged: Judge, *, wait: bool
+    ) -> Answers | None:
         writer = self._writer
         if not begin_immediate(writer, wait=wait):
             return None
-        verdicts = judge(group, self._facts(group), self._clock())
+        now = self._clock()
+        verdicts = judged(facts_of(writer, streams, command_ids), now)
         if not verdicts.outcomes:
             writer.execute("ROLLBACK")
             return verdicts.answers
-        self._write(verdicts)
+        write(writer, verdicts, self._kinds, now)
         try:
             writer.execute("COMMIT")
         except sqlite3.OperationalError as error:
@@ -183,53 +227,11 @@ class SqliteLog:
                 f"{self._path}: the disk failed ({error}). Nothing is written until the store is opened anew."
             )
             roll_back(writer)
-            return [OutcomeUnknown(append.command_id, str(error)) for append in group]
+            return [OutcomeUnknown(command_id, str(error)) for command_id in command_ids]
         if verdicts.events:
             self._kinds.update((event.type, event.schema) for event in verdicts.events)
             self._bell.ring(verdicts.events[-1].position)
         return verdicts.answers
-
-    def _facts(self, group: Sequence[Append]) -> Facts:
-        writer = self._writer
-        head = _head(writer)
-        if len(group) == 1:  # the scalar path of a lone client
-            stream = group[0].stream
-            versions = {stream: writer.execute(_SQL["version"], (stream,)).fetchone()[0]}
-            known = writer.execute(_SQL["outcome"], (group[0].command_id,)).fetchall()
-        else:
-            streams = msgspec.json.encode({append.stream for append in group})
-            versions = dict(writer.execute(_SQL["versions"], (streams,)).fetchall())
-            ids = msgspec.json.encode([append.command_id for append in group])
-            known = writer.execute(_SQL["outcomes"], (ids,)).fetchall()
-        return Facts(
-            head.position,
-            head.recorded_at,
-            {stream: version for stream, version in versions.items() if version},
-            {row[0]: self._outcome(writer, row) for row in known},
-            partial(_newest, writer),
-        )
-
-    def _write(self, verdicts: Verdicts) -> None:
-        writer = self._writer
-        tags = [(tag, event.position, event.type) for event in verdicts.events for tag in event.tags]
-        writer.executemany(_SQL["append_event"], map(_event_row, verdicts.events))
-        if tags:
-            writer.executemany(_SQL["append_tag"], tags)
-        new_kinds = [
-            (event.type, event.schema, event.position)
-            for event in verdicts.events
-            if (event.type, event.schema) not in self._kinds
-        ]
-        if new_kinds:
-            writer.executemany(_SQL["append_kind"], new_kinds)
-        at = verdicts.events[-1].recorded_at if verdicts.events else self._clock()
-        writer.executemany(
-            _SQL["append_outcome"],
-            [
-                (id, fingerprint, position, len(types), stream, version, at)
-                for id, fingerprint, position, stream, version, types in verdicts.outcomes
-            ],
-        )
 
     # Reading
 
@@ -248,7 +250,7 @@ class SqliteLog:
             for match in query.matches:
                 for row in _select(connection, match):
                     found[row[0]] = StoredEvent(*row)
-            return Boundary([found[position] for position in sorted(found)], _head(connection).position)
+            return Boundary([found[position] for position in sorted(found)], head_of(connection).position)
 
         return await self._reader.run(in_snapshot(work))
 
@@ -270,13 +272,14 @@ class SqliteLog:
 
     async def find(self, span: Span, limit: int = PAGE_EVENTS) -> RecordPage:
         def work(connection: sqlite3.Connection) -> RecordPage:
-            rows, end = find(connection, span, limit, _head(connection).position)
+            rows, end = find(connection, span, limit, head_of(connection).position)
             return RecordPage([_record(row) for row in rows], _anchor(connection, end) or BEGINNING)
 
         return await self._reader.run(in_snapshot(work))
 
     async def head(self) -> Head:
-        return self._reader.bounded(_head)
+        self._reader.file.check()
+        return self._reader.bounded(head_of)
 
     async def anchor(self, position: int) -> Anchor | None:
         return self._reader.bounded(lambda connection: _anchor(connection, position))
@@ -288,7 +291,7 @@ class SqliteLog:
     async def outcome(self, command_id: str) -> Outcome | None:
         def work(connection: sqlite3.Connection) -> Outcome | None:
             row = connection.execute(_SQL["outcome"], (command_id,)).fetchone()
-            return None if row is None else self._outcome(connection, row)
+            return None if row is None else outcome_of(connection, row)
 
         return self._reader.bounded(in_snapshot(work))
 
@@ -297,27 +300,26 @@ class SqliteLog:
         return [StoredKind(*row) for row in rows]
 
     async def wait_past(self, position: int, timeout: timedelta) -> bool:
-        deadline = time.monotonic() + timeout.total_seconds()
-        while self._bell.position <= position:
-            if (head := self._reader.bounded(_head).position) > position:
-                self._bell.ring(head)
-                return True
-            left = timedelta(seconds=deadline - time.monotonic())
-            if left <= timedelta(0):
-                return False
-            await self._bell.reached(position + 1, min(left, POLL))
-        return True
+        async def look() -> int:
+            return (await self.head()).position
 
-    @staticmethod
-    def _outcome(connection: sqlite3.Connection, row: tuple[str, bytes, int, str, int, int]) -> Outcome:
-        command_id, fingerprint, position, stream, version, count = row
-        types = connection.execute(_SQL["types_between"], (position - count + 1, position)).fetchall() if count else []
-        return Outcome(command_id, fingerprint, position, stream, version, tuple([type for (type,) in types]))
+        return await wait_past(position, timeout, self._bell, look, lambda: POLL)
 
 
-def _head(connection: sqlite3.Connection) -> Head:
-    row = connection.execute(_SQL["head"]).fetchone()
-    return _NOTHING if row is None else Head(*row)
+def _owner(writer: sqlite3.Connection, context: str) -> str | None:
+    """The context that the log belongs to: this one from now on, if there is none yet and the file can be written."""
+
+    def owner() -> str | None:
+        found: str | None = writer.execute(_SQL["context"]).fetchone()[0]
+        return found
+
+    if patiently(owner) is None:
+        try:
+            patiently(lambda: writer.execute(_SQL["claim"], (context,)))
+        except sqlite3.OperationalError as error:
+            if not is_read_only(error):
+                raise
+    return patiently(owner)
 
 
 def _anchor(connection: sqlite3.Connection, position: int) -> Anchor | None:
@@ -330,7 +332,7 @@ def _anchor(connection: sqlite3.Connection, position: int) -> Anchor | None:
 def _page(
     connection: sqlite3.Connection, statement: str, after: int, limit: int, types: Collection[str] | None
 ) -> tuple[list[tuple[Any, ...]], Anchor]:
-    head = _head(connection)
+    head = head_of(connection)
     if types is None:
         rows = connection.execute(_SQL[statement], (after, limit)).fetchall()
         end = head.position
@@ -345,43 +347,16 @@ def _page(
     return rows, _anchor(connection, end) or BEGINNING
 
 
-def _event_row(event: RecordedEvent) -> tuple[object, ...]:
-    tags = msgspec.json.encode(event.tags) if event.tags else b""
-    return (*event[:7], tags, event.data, event.metadata)
-
-
 def _record(row: tuple[Any, ...]) -> RecordedEvent:
     tags = tuple(msgspec.json.decode(row[7], type=list[str])) if row[7] else ()
     position, stream, version, type, schema, event_id, recorded_at, _, data, metadata = row
     return RecordedEvent(position, stream, version, type, schema, event_id, recorded_at, tags, data, metadata)
 
 
-def _newest(connection: sqlite3.Connection, query: EventQuery, after: int) -> int | None:
-    found = [position for match in query.matches if (position := _newest_of(connection, match, after)) is not None]
-    return max(found, default=None)
-
-
-def _newest_of(connection: sqlite3.Connection, match: Match, after: int) -> int | None:
-    tags, types = _arrays(match)
-    if match.tags:
-        row = connection.execute(_SQL["newest_by_tags"], (tags, after, types, types, len(match.tags))).fetchone()
-    elif match.types:
-        row = connection.execute(_SQL["newest_by_types"], (types, after)).fetchone()
-    else:
-        head = _head(connection).position
-        return head if head > after else None
-    newest: int | None = row[0]
-    return newest
-
-
 def _select(connection: sqlite3.Connection, match: Match) -> list[tuple[int, str, str, int, bytes]]:
-    tags, types = _arrays(match)
+    tags, types = arrays(match)
     if match.tags:
         return connection.execute(_SQL["select_by_tags"], (tags, types, types, len(match.tags))).fetchall()
     if match.types:
         return connection.execute(_SQL["select_by_types"], (types,)).fetchall()
     return connection.execute(_SQL["select_all"]).fetchall()
-
-
-def _arrays(match: Match) -> tuple[bytes, bytes]:
-    return msgspec.json.encode(sorted(match.tags)), msgspec.json.encode(sorted(match.types))

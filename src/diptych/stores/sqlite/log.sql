@@ -4,6 +4,15 @@
 -- purpose: what tells this log from every other
 SELECT log_id FROM log;
 
+-- name: context
+-- purpose: the bounded context that the log belongs to, NULL for none yet
+SELECT context FROM log;
+
+-- name: claim
+-- purpose: let the log belong to a bounded context, if it belongs to none
+-- binds: context
+UPDATE log SET context = ? WHERE context IS NULL;
+
 -- name: head
 -- purpose: the newest event
 SELECT position, event_id, recorded_at FROM event ORDER BY position DESC LIMIT 1;

@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from diptych.stores.sqlite.connection import Explained, open_reader
+from diptych.stores.sqlite.connection import Explained, is_frozen, open_reader, roll_back
+from diptych.stores.sqlite.place import OpenFile
 
 T = TypeVar("T")
 
@@ -50,12 +51,16 @@ def raise_unless_interrupted(error: sqlite3.OperationalError) -> None:
 
 
 class Reader:
-    """Read-only work on one file: a connection for the event loop, and one for a thread when it is needed."""
+    """Read-only work on one file: a connection for the event loop, and one for a thread when it is needed.
+
+    `file` tells whether it still is the file that was opened.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._explained = Explained(path)
         self._quick = open_reader(path)
+        self.file = OpenFile(path, frozen=is_frozen(self._quick))
         self._budget = Budget(self._quick)
         self._slow: sqlite3.Connection | None = None
         self._slow_turn = asyncio.Lock()
@@ -69,23 +74,38 @@ class Reader:
 
     def bounded(self, work: Work[T]) -> T:
         """Runs work that is bounded by itself, such as one page, where it stands."""
-        self._budget.allow(UNBOUNDED)
         with self._explained:
-            return work(self._quick)
+            return self._inline(work, UNBOUNDED)
 
     async def run(self, work: Work[T]) -> T:
         """Runs work of unknown size. It may run twice, so it keeps nothing of a run that was interrupted."""
-        self._budget.allow(INLINE_TICKS)
         with self._explained:
             try:
-                return work(self._quick)
+                return self._inline(work, INLINE_TICKS)
             except sqlite3.OperationalError as error:
                 raise_unless_interrupted(error)
         async with self._slow_turn:
             if self._slow is None:
+                self.file.check()
                 self._slow = open_reader(self._path)
             with self._explained:
-                return await on_a_thread(partial(work, self._slow), self._slow.interrupt)
+                return await on_a_thread(partial(_ended, work, self._slow), self._slow.interrupt)
+
+    def _inline(self, work: Work[T], ticks: float) -> T:
+        self._budget.allow(ticks)
+        try:
+            return work(self._quick)
+        finally:  # the end of a transaction is a statement, too, and must not be where the budget is spent
+            self._budget.allow(UNBOUNDED)
+            roll_back(self._quick)
+
+
+def _ended(work: Work[T], connection: sqlite3.Connection) -> T:
+    roll_back(connection)  # a caller who went away may have interrupted the end of the transaction before
+    try:
+        return work(connection)
+    finally:
+        roll_back(connection)
 
 
 async def on_a_thread(work: Callable[[], T], interrupt: Callable[[], object]) -> T:
@@ -106,13 +126,10 @@ async def on_a_thread(work: Callable[[], T], interrupt: Callable[[], object]) ->
 
 
 def in_snapshot(work: Work[T]) -> Work[T]:
-    """The same work with all of its statements under one snapshot."""
+    """The same work with all of its statements under one snapshot. The Reader that runs it ends the transaction."""
 
     def under_snapshot(connection: sqlite3.Connection) -> T:
         connection.execute("BEGIN")
-        try:
-            return work(connection)
-        finally:
-            connection.execute("ROLLBACK")
+        return work(connection)
 
     return under_snapshot

@@ -1,8 +1,9 @@
--- The log's file, format 1. Every table but `log` only ever grows, and no stored event is changed.
+-- The log's file, format 2. Every table but `log` only ever grows, and no stored event is changed.
 
--- purpose: one row, what tells this log from every other
+-- purpose: one row, what tells this log from every other, and the bounded context that it belongs to
 CREATE TABLE log (
-    log_id  TEXT NOT NULL PRIMARY KEY
+    log_id   TEXT NOT NULL PRIMARY KEY,
+    context  TEXT
 ) STRICT, WITHOUT ROWID;
 
 INSERT INTO log (log_id) VALUES (lower(hex(randomblob(8))));

@@ -153,6 +153,7 @@ class _Connection:
         """Begins a transaction, when this process has changed the views so many times."""
         self._changes = changes
         self._until = monotonic() + SHARED_SECONDS
+        self._budget.allow(UNBOUNDED)
         with self._explained:
             self.handle.execute(self._begin)
 
@@ -170,6 +171,7 @@ class _Connection:
         """Ends the transaction."""
         self.standings.clear()
         self._free_sql = False
+        self._budget.allow(UNBOUNDED)
         if self.handle.in_transaction:
             self.handle.execute(self._end)
 

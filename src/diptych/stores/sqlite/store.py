@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from diptych.errors import Unavailable
-from diptych.log import UNOBSERVED, Bell, LogObserver
+from diptych.log import UNOBSERVED, Bell, EventLog, LogObserver
 from diptych.stores.sqlite.bells import ViewBells
 from diptych.stores.sqlite.log import SqliteLog, wall_clock
+from diptych.stores.sqlite.snapshots import SqliteSnapshots
 from diptych.stores.sqlite.views import SqliteViews
 
 
@@ -26,7 +27,12 @@ class SqliteStore:
     @property
     def views_path(self) -> Path:
         """The file of the views, beside the log's."""
-        return self.path.with_name(f"{self.path.stem}.views{self.path.suffix}")
+        return self._beside("views")
+
+    @property
+    def snapshots_path(self) -> Path:
+        """The file of the snapshots, beside the log's."""
+        return self._beside("snapshots")
 
     def must_exist(self) -> None:
         try:
@@ -39,8 +45,8 @@ class SqliteStore:
             raise Unavailable(f"{self.path} is empty.")
 
     @asynccontextmanager
-    async def log(self, observer: LogObserver = UNOBSERVED) -> AsyncGenerator[SqliteLog]:
-        log = await asyncio.to_thread(SqliteLog, self.path, self._bell, self._clock, observer)
+    async def log(self, observer: LogObserver = UNOBSERVED, context: str | None = None) -> AsyncGenerator[SqliteLog]:
+        log = await asyncio.to_thread(SqliteLog, self.path, self._bell, self._clock, observer, context)
         try:
             yield log
         finally:
@@ -53,3 +59,14 @@ class SqliteStore:
             yield views
         finally:
             await views.close()
+
+    @asynccontextmanager
+    async def snapshots(self, log: EventLog, /) -> AsyncGenerator[SqliteSnapshots]:
+        snapshots = SqliteSnapshots(self.snapshots_path, log)
+        try:
+            yield snapshots
+        finally:
+            await snapshots.close()
+
+    def _beside(self, what: str) -> Path:
+        return self.path.with_name(f"{self.path.stem}.{what}{self.path.suffix}")

@@ -74,6 +74,11 @@ UPDATE diptych_view SET shown = ? WHERE name = ?;
 -- purpose: a table of a generation that was dropped
 SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'dropped_*' LIMIT 1;
 
+-- name: indexes
+-- purpose: an index of a table
+-- binds: table
+SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL LIMIT 1;
+
 -- name: keys
 -- purpose: the key of a table
 -- binds: table
@@ -101,10 +106,11 @@ SELECT min(position) FROM diptych_segment WHERE name = ? AND generation = ?;
 UPDATE diptych_segment SET failure = ? WHERE name = ? AND generation = ? AND segment = ? AND epoch = ? AND position = ?;
 
 -- name: fence
--- purpose: the next epoch, if it is still the one that is known
--- binds: name, generation, segment, epoch
+-- purpose: the next epoch, if it is still the one that is known, and the position too if it matters
+-- binds: name, generation, segment, epoch, position or NULL
 UPDATE diptych_segment SET epoch = epoch + 1
-WHERE name = ? AND generation = ? AND segment = ? AND epoch = ? RETURNING epoch;
+WHERE name = ? AND generation = ? AND segment = ? AND epoch = ? AND position = coalesce(?, position)
+RETURNING epoch;
 
 -- Leases
 
@@ -179,7 +185,7 @@ WHERE name = ? AND generation = ? AND position > ? ORDER BY position, segment, k
 -- name: letters_of
 -- purpose: letters of a hold in order
 -- binds: name, generation, after, limit, key, stream
-SELECT segment, key, stream, position, type, parked_at, cause FROM diptych_letter
+SELECT segment, key, stream, position, type, parked_at, cause FROM diptych_letter INDEXED BY diptych_letter_key
 WHERE name = ?1 AND generation = ?2 AND key = ?5 AND stream = ?6 AND position > ?3 ORDER BY position, segment LIMIT ?4;
 
 -- name: first_letter
@@ -192,12 +198,12 @@ WHERE name = ? AND generation = ? AND position <= ? ORDER BY position LIMIT 1;
 -- purpose: the first letter of some keys up to a position; the empty key stands for all streams
 -- binds: name, generation, upto, keys (JSON array)
 SELECT letter.segment, letter.key, letter.stream, letter.position, letter.type, letter.parked_at, letter.cause
-FROM json_each(CAST(?4 AS TEXT)) AS wanted JOIN diptych_letter AS letter
+FROM json_each(CAST(?4 AS TEXT)) AS wanted CROSS JOIN diptych_letter AS letter INDEXED BY diptych_letter_key
     ON letter.name = ?1 AND letter.generation = ?2 AND letter.key = wanted.value AND letter.position = (
         SELECT min(first.position) FROM diptych_letter AS first
         WHERE first.name = ?1 AND first.generation = ?2 AND first.key = wanted.value
     )
-WHERE letter.position <= ?3 ORDER BY letter.position LIMIT 1;
+WHERE +letter.position <= ?3 ORDER BY letter.position LIMIT 1;
 
 -- name: dead_letters
 -- purpose: how many letters a generation has after a position and up to another

@@ -1,0 +1,72 @@
+"""The snapshots of streams on PostgreSQL, in a table beside the log's, so that one round trip brings all of a load.
+
+Their connections are their own: what is made in the background never waits with what a command waits for.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import asyncpg
+
+from diptych.log import Anchor, Restored, Snapshot, StoredEvent, stream_range
+from diptych.stores.postgres.address import Address
+from diptych.stores.postgres.connection import BY_INDEX, UNSYNCED, Pool
+from diptych.stores.postgres.loads import ROUNDS, Loads
+
+WRITERS = 1
+"""Connections to keep and delete with."""
+
+
+class Wanted(NamedTuple):
+    """A stream, from its snapshot of this shape on."""
+
+    stream: str
+    shape: str
+
+
+class PostgresSnapshots:
+    """See `diptych.log.SnapshotStore` for what it promises. It belongs to the event loop that it was opened in."""
+
+    def __init__(self, address: Address) -> None:
+        self._sql = address.statements("snapshots.sql")
+        self._readers = Pool(address, "loader", ROUNDS, BY_INDEX)
+        self._writers = Pool(address, "snapshots", WRITERS, UNSYNCED)
+        self._loads = Loads(self._restore_many, lambda _: Restored(None, (), 0))
+
+    async def close(self) -> None:
+        """Waits for the loads in flight, then closes the connections."""
+        await self._loads.close()
+        await self._readers.close()
+        await self._writers.close()
+
+    async def restore(self, stream: str, shape: str) -> Restored:
+        return await self._loads.load(Wanted(stream, shape))
+
+    async def _restore_many(self, wanted: Sequence[Wanted]) -> Mapping[Wanted, Restored]:
+        streams, shapes = zip(*wanted, strict=True)
+        rows = await self._readers.run(lambda connection: connection.fetch(self._sql["restore"], streams, shapes))
+        found: defaultdict[Wanted, list[asyncpg.Record]] = defaultdict(list)
+        for row in rows:
+            found[wanted[row["number"] - 1]].append(row)
+        return {one: _restored(one, of_one) for one, of_one in found.items()}
+
+    async def keep(self, snapshot: Snapshot) -> None:
+        stream, version, (position, event_id), shape, data = snapshot
+        await self._writers.run(
+            lambda connection: connection.execute(self._sql["keep"], stream, version, position, event_id, shape, data)
+        )
+
+    async def delete(self, category: str) -> int:
+        first, end = stream_range(category)
+        return int(await self._writers.run(lambda connection: connection.fetchval(self._sql["delete"], first, end)))
+
+
+def _restored(wanted: Wanted, rows: Sequence[asyncpg.Record]) -> Restored:
+    """A stream's versions are 1, 2, 3, …, so its version follows from the number of its events."""
+    snapshot = None
+    position, _, _, _, data, version, event_id, _ = rows[0]
+    if event_id is not None:
+        snapshot, rows = Snapshot(wanted.stream, version, Anchor(position, event_id), wanted.shape, data), rows[1:]
+    events = [StoredEvent(*row[:5]) for row in rows]
+    return Restored(snapshot, events, (0 if snapshot is None else snapshot.version) + len(events))
