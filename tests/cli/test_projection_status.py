@@ -192,10 +192,8 @@ def test_a_view_that_only_another_version_fills_says_so() -> None:
 
 def test_a_table_is_as_wide_as_a_terminal_and_names_are_what_is_cut() -> None:
     many = generation(OURS, position=123_456_789)
-    row = msgspec.structs.replace(
-        seen(look(many)), view="OrderSummaryOfAllCustomers", rate=12345.6, state="stands still"
-    )
-    lines = table([row, seen(look(None))], 80)
+    long = {"view": "OrderSummaryOfAllCustomers", "rate": 12345.6, "state": "stands still"}
+    lines = table([msgspec.structs.replace(seen(look(many)), **long), seen(look(None))], 80)
 
     assert max(map(len, lines)) == 80 == len(lines[0])
     assert lines[1].startswith("OrderSumm")

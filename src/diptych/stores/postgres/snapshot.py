@@ -114,10 +114,6 @@ class PostgresSnapshot:
         number = self._numbers[shape]
         return await self._run(lambda connection: self._letters(connection, shape).count(number, after, upto))
 
-    async def dead_letters(self, shape: ViewShape[Any], after: int = 0, upto: int | None = None) -> int:
-        number = self._numbers[shape]
-        return await self._run(lambda connection: Letters(connection, self._sql, shape.name).count(number, after, upto))
-
     async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:
         table: RowTable[V] = self._tables[shape]
         return await self._run(lambda connection: find_rows(connection, table, keys))
