@@ -61,4 +61,4 @@ def test_an_operator_who_types_what_the_page_says_sees_what_it_shows(tmp_path: P
                     assert code in (0, 1), f"$ {line}\n{text}"
                     typed.append(line)
 
-    assert [line for line in typed if line.startswith("kill")] == ["kill %1", "kill %1", "kill -9 %1"]
+    assert [line for line in typed if line.startswith("kill")] == ["kill %1; wait", "kill %1; wait", "kill -9 %1"]
