@@ -15,7 +15,7 @@ from diptych.messages import View
 from diptych.read import Generation, Key, Kind, Letter, NeverFilled, Selector, ViewShape
 from diptych.read.views import MAX_ROWS
 from diptych.stores.sqlite import select
-from diptych.stores.sqlite.connection import DISPOSABLE, Explained, open_reader, translate
+from diptych.stores.sqlite.connection import Explained, open_reader, translate
 from diptych.stores.sqlite.generations import answering, generations
 from diptych.stores.sqlite.letters import count_letters, first_letter
 from diptych.stores.sqlite.reader import INLINE_TICKS, UNBOUNDED, Budget, on_a_thread, raise_unless_interrupted
@@ -60,9 +60,15 @@ class ViewReaders:
     """
 
     def __init__(
-        self, path: Path, tables: Callable[[ViewShape[Any], int], RowTable[Any]], changes: Callable[[], int]
+        self,
+        path: Path,
+        tables: Callable[[ViewShape[Any], int], RowTable[Any]],
+        changes: Callable[[], int],
+        damaged: str,
     ) -> None:
+        """`damaged` says what to do about a damaged file."""
         self.path = path
+        self.damaged = damaged
         self.table_of = tables
         self._changes = changes
         self._free: list[_Connection] = []
@@ -114,7 +120,7 @@ class ViewReaders:
         return None
 
     def _begun(self) -> "_Connection":
-        connection = self._free.pop() if self._free else _Connection(self.path)
+        connection = self._free.pop() if self._free else _Connection(self.path, self.damaged)
         connection.begin(self._changes())
         if self._newest is None:
             asyncio.get_running_loop().call_soon(self._turned)
@@ -132,8 +138,8 @@ class ViewReaders:
 class _Connection:
     """A reading connection that runs cheap work inline, and on a thread what goes past its budget."""
 
-    def __init__(self, path: Path) -> None:
-        self._explained = Explained(path, DISPOSABLE)
+    def __init__(self, path: Path, damaged: str) -> None:
+        self._explained = Explained(path, damaged)
         self._free_sql = False
         own = secrets.token_hex(8)  # a statement that is prepared already passes the authorizer: no user may name these
         self._begin, self._end = f"BEGIN /* {own} */", f"ROLLBACK /* {own} */"
@@ -280,7 +286,7 @@ class SqliteSnapshot:
         try:
             rows = await self._connection.run_free_sql(work)
         except (sqlite3.Error, sqlite3.Warning, ValueError, TypeError, OverflowError) as error:
-            raise _sql_error(error, self._readers.path) from error
+            raise _sql_error(error, self._readers) from error
         if len(rows) > MAX_ROWS:
             raise TooLarge(f"The statement gives more than {MAX_ROWS} rows; add a LIMIT.")
         return rows
@@ -320,12 +326,12 @@ def find_rows(handle: sqlite3.Connection, table: RowTable[V], keys: Sequence[Key
     return found
 
 
-def _sql_error(error: Exception, path: Path) -> DiptychError:
+def _sql_error(error: Exception, readers: ViewReaders) -> DiptychError:
     code = getattr(error, "sqlite_errorcode", None)
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH):
         return Forbidden("Views are read-only: sql() takes one SELECT.")
     if isinstance(error, sqlite3.Error) and code not in _WRONG_SQL:
-        return translate(error, path, DISPOSABLE)
+        return translate(error, readers.path, readers.damaged)
     return Malformed(f"This SQL does not run: {error}")
 
 
