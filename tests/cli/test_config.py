@@ -38,7 +38,11 @@ def test_every_setting_is_shown_with_its_value_and_where_it_comes_from(
         ["server.host", "127.0.0.1", "default"],
         ["server.port", "80", "DIPTYCH_SERVER_PORT"],
     ]
-    assert lines[-1] == ["cqrs.query_side.projections.OrderSummary.batch", "2", "diptych.yaml:6"]
+    assert lines[-3:] == [
+        ["cqrs.query_side.projections.OrderSummary.batch", "2", "diptych.yaml:6"],
+        ["cqrs.query_side.projections.OrderSummary.segments", "1", "default"],
+        ["cqrs.query_side.projections.OrderSummary.max_parked", "1000", "default"],
+    ]
 
 
 def test_settings_are_shown_as_json(diptych: Diptych, folder: Path) -> None:

@@ -17,6 +17,7 @@ class Work(msgspec.Struct, frozen=True):
     store: str
     log_level: str
     projections: Mapping[str, ProjectionSettings]
+    lease: timedelta = LEASE
     rebuilds: Mapping[str, int] = {}
     lease: timedelta = LEASE
 

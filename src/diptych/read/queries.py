@@ -148,7 +148,7 @@ class QuerySide:
         except NotCaughtUp as error:
             return Standing(shape.name, error.position, await self._lag(error.position, head), error.reason)
         except NeverFilled:
-            return Standing(shape.name, 0, await self._lag(0, head), "no projector has run on it yet")
+            return Standing(shape.name, 0, await self._lag(0, head), "no worker has run on it yet")
         position = generation.position
         failure = None if generation.failure is None else generation.failure.reason
         letters = await snapshot.dead_letters(shape) if generation.parked else 0
