@@ -3,8 +3,8 @@
 Each length is a log of its own, filled by `append_batch` in batches of 1000, with a view that has been projected. The
 lengths are measured in turns; each figure stands beside that of the shortest log.
 Measured: milliseconds, the median of many. Append: one event, a lone client, durable. Load: an order of ten events,
-read and decoded. Query: `ask` for a summary by its key. Lag: from a receipt to the view, by `caught_up`. Time: the place
-of a time in the log, and the first event from there on, as `event-store stream FROM-TIMESTAMP` looks for it.
+read and decoded. Query: `ask` for a summary by its key. Lag: from a receipt to the view, by `caught_up`. Time: the
+place of a time in the log, and the first event from there, as `event-store stream FROM-TIMESTAMP` looks for it.
 `--events 10000000` goes on to the longest, which takes a quarter of an hour. Targets: docs/performance.md.
 """
 
