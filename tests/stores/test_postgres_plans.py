@@ -1,7 +1,6 @@
 """Every hot statement on PostgreSQL finds its rows by an index; those of the log whatever the statistics say."""
 
 import asyncio
-import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -19,18 +18,19 @@ from diptych.stores.postgres.rows import RowTable
 from tests.conftest import new_store
 from tests.postgres import Server
 
-EVENTS = 1_000_000 if os.environ.get("DIPTYCH_SOAK") else 50_000
+EVENTS = 50_000
+MILLION = 1_000_000
 
-FILL = f"""
+FILL = """
 INSERT INTO diptych.event (position, version, recorded_at, schema, stream, type, event_id, tags, data, metadata)
 SELECT n, 1 + n / 20000, n, 1, 'order-' || n % 20000, CASE WHEN n % 1000 = 0 THEN 'Rare' ELSE 'Often' || n % 3 END,
-    decode(lpad(to_hex(n), 32, '0'), 'hex'), '[]', '{{}}', '{{}}'
-FROM generate_series(1, {EVENTS}) AS n;
+    decode(lpad(to_hex(n), 32, '0'), 'hex'), '[]', '{}', '{}'
+FROM generate_series(1, $events) AS n;
 INSERT INTO diptych.event_tag (tag, position, type)
 SELECT tag, n, 'Often'
-FROM generate_series(1, {EVENTS}) AS n, LATERAL (VALUES ('id:' || n % 5000), ('all:1')) AS tags (tag);
+FROM generate_series(1, $events) AS n, LATERAL (VALUES ('id:' || n % 5000), ('all:1')) AS tags (tag);
 INSERT INTO diptych.ledger (position, version, recorded_at, events, command_id, stream, fingerprint)
-SELECT n, 1, n, 1, 'command-' || n, 'order-' || n, '' FROM generate_series(1, {EVENTS}) AS n;
+SELECT n, 1, n, 1, 'command-' || n, 'order-' || n, '' FROM generate_series(1, $events) AS n;
 """
 
 HOT: dict[str, tuple[list[Any], str]] = {
@@ -50,16 +50,25 @@ HOT: dict[str, tuple[list[Any], str]] = {
 IN_ORDER = ["head", "load", "read", "read_types", "read_records", "read_records_types", "last_upto"]
 
 
-@pytest.fixture(scope="module", params=["with statistics", "without"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((EVENTS, True), id="with statistics"),
+        pytest.param((EVENTS, False), id="without"),
+        pytest.param((MILLION, True), id="a million with statistics", marks=pytest.mark.soak),
+        pytest.param((MILLION, False), id="a million without", marks=pytest.mark.soak),
+    ],
+)
 def filled(postgres: Server, request: pytest.FixtureRequest) -> Address:
     """A log of many events, which the planner knows or does not know yet."""
     address = address_of(new_store(postgres))
+    events, statistics = request.param
 
     async def fill() -> None:
         connection = await asyncpg.connect(address.dsn)
-        await connection.execute(address.placed(FILL))
+        await connection.execute(address.placed(FILL).replace("$events", str(events)))
         await connection.execute(address.placed("ALTER TABLE diptych.event SET (autovacuum_enabled = off)"))
-        if request.param == "with statistics":
+        if statistics:
             await connection.execute("VACUUM ANALYZE")
         await connection.close()
 
@@ -135,6 +144,9 @@ APPENDS = {
     "ARRAY[1], ARRAY[1], ARRAY['T'], ARRAY[1], ARRAY['e'::bytea], ARRAY['[\"id:7\"]'], ARRAY['{}'::bytea])",
     "one": "SELECT * FROM diptych.append_one('1000', 0, 'new-2', 'x', 'order-8', NULL, '{}', 'T', 1, 'e', "
     "'[\"id:7\"]', '{}')",
+    "a batch": "SELECT * FROM diptych.append_batch('1000', 0, true, 'new-3', 'x', ARRAY['order-7', 'new-1'], "
+    "ARRAY[NULL, 0]::bigint[], ARRAY[1, 2], ARRAY[1, 1], ARRAY['T', 'U'], ARRAY[1, 1], ARRAY['e', 'f']::bytea[], "
+    "ARRAY['[\"id:7\"]', '[]'], ARRAY['{}', '{}']::bytea[], ARRAY['{}', '{}']::bytea[])",
 }
 
 
