@@ -99,7 +99,7 @@ def read_data(text: str) -> bytes:
 
 def typed_event(kind: type[Event], data: bytes) -> Event:
     """The event in this JSON. A field that it does not have would be lost, so it is refused. Raises Malformed."""
-    event: Event = Shape(kind).decode(data)
+    event, _ = Shape(kind).received(data)
     known = {field.encode_name for field in msgspec.structs.fields(kind)}
     fields: dict[str, Any] = msgspec.json.decode(data)
     for name in fields:
