@@ -43,6 +43,7 @@ HOT: dict[str, tuple[list[Any], str]] = {
     "read_types": ([EVENTS // 2, 500, ["Rare", "Often1"], 100_000], "event_pkey"),
     "read_records": ([EVENTS // 2, 500], "event_pkey"),
     "read_records_types": ([EVENTS // 2, 500, ["Rare", "Often1"], 100_000], "event_pkey"),
+    "kinds": ([], "event_kind_pkey"),
     "event_at": ([7], "event_pkey"),
     "last_upto": ([7], "event_pkey"),
 }

@@ -30,6 +30,7 @@ HOT = {
     "read_types": ((0, 9, "[]", 1), "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
     "read_records": ((0, 1), "SEARCH event USING INTEGER PRIMARY KEY (rowid>?)"),
     "read_records_types": ((0, 9, "[]", 1), "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+    "kinds": ((), "SCAN event_kind"),
     "event_at": ((1,), "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)"),
 }
 
