@@ -10,11 +10,11 @@ import pytest
 
 from diptych import View
 from diptych.read import Order, Selector, ViewShape, ge
-from diptych.stores.postgres import select
 from diptych.stores.postgres.address import Address, address_of
 from diptych.stores.postgres.connection import BY_INDEX, connect
 from diptych.stores.postgres.projected import view_statements
 from diptych.stores.postgres.rows import RowTable
+from diptych.stores.postgres.select import PostgresSelect
 from tests.conftest import new_store
 from tests.postgres import Server
 
@@ -44,6 +44,7 @@ HOT: dict[str, tuple[list[Any], str]] = {
     "read_types": ([EVENTS // 2, 500, ["Rare", "Often1"], 100_000], "event_pkey"),
     "read_records": ([EVENTS // 2, 500], "event_pkey"),
     "read_records_types": ([EVENTS // 2, 500, ["Rare", "Often1"], 100_000], "event_pkey"),
+    "kinds": ([], "event_kind_pkey"),
     "event_at": ([7], "event_pkey"),
     "last_upto": ([7], "event_pkey"),
 }
@@ -185,11 +186,11 @@ async def test_rows_are_found_by_key_by_a_declared_index_and_page_by_page(postgr
     late = Selector(order=(Order("amount", descending=True), Order("sale_id", descending=False)), after=(500, "7"))
     for (sql, binds), index in [
         (table.lookup(["1", "2", "3"]), "Sale_1_pkey"),
-        (select.select(table, Selector(filters=(("amount", ge(990)),)), 10), "Sale_1_0"),
-        (select.select(table, Selector(order=(Order("amount", descending=False),)), 10), "Sale_1_0"),
-        (select.select(table, Selector(order=(Order("shop", descending=True),)), 10), "Sale_1_1"),
-        (select.select(table, Selector(order=(Order("shop", descending=False),)), 10), "Sale_1_1"),
-        (select.select(table, late, 10), "Sale_1_0"),
+        (PostgresSelect(table).rows(Selector(filters=(("amount", ge(990)),)), 10), "Sale_1_0"),
+        (PostgresSelect(table).rows(Selector(order=(Order("amount", descending=False),)), 10), "Sale_1_0"),
+        (PostgresSelect(table).rows(Selector(order=(Order("shop", descending=True),)), 10), "Sale_1_1"),
+        (PostgresSelect(table).rows(Selector(order=(Order("shop", descending=False),)), 10), "Sale_1_1"),
+        (PostgresSelect(table).rows(late, 10), "Sale_1_0"),
     ]:
         assert index in (await plans(address, {}, sql, binds))[0], sql
 

@@ -46,8 +46,8 @@ CLIENT_GONE = 499
 class Gateway:
     """A context on a store, over HTTP.
 
-    `projectors` says whether its projections run beside it, in a thread; `projections` tunes them, `lease` is theirs, and
-    `snapshots` says where these are kept, as in `BoundedContext.open`.
+    `projectors` says whether its projections run beside it, in a thread; `projections` tunes them, `lease` is theirs,
+    and `snapshots` says where these are kept, as in `BoundedContext.open`.
 
     `role` leaves out what another server does. `obstacle` is asked whether anything beside the gateway is in the way of
     its readiness.

@@ -120,8 +120,11 @@ class Writer:
         self._connection = connection
         return connection
 
-    async def _known(self, connection: Connection) -> Session:
-        """What the server calls the session. Raises NotAStore, and Unavailable where it must not append."""
+    async def _known(self, connection: Connection) -> Session | None:
+        """What the server calls the session, or None behind a pooler, where a session is everybody's in turn.
+
+        Raises NotAStore, and Unavailable where it must not append.
+        """
         with errors_of(self._address):
             await check_schema(connection, self._address)
             pid, began, fresh = await _row(connection, self._sql["myself"], ())
@@ -130,7 +133,7 @@ class Writer:
                 f"{self._address.shown} has another default_transaction_isolation for this role than 'read committed', "
                 "which a log is appended in; set it with ALTER ROLE."
             )
-        return Session(pid, began)
+        return Session(pid, began) if pid == connection.get_server_pid() else None
 
     async def _end(self, connection: Connection, lost: Session) -> None:
         """Ends the lost session, and waits until it is gone.
