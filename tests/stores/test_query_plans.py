@@ -104,7 +104,7 @@ HOT_VIEWS: dict[str, tuple[Any, ...]] = {
     "is_held": (("v", 1, 0, "k", ""), f"SEARCH diptych_letter USING COVERING {BY_KEY})"),
     "forget": (("v", 1, 0, "k", "", 9), f"SEARCH diptych_letter USING COVERING {BY_KEY} AND position<?)"),
     "letters": ((1, "v", 0, 9), "SEARCH diptych_letter USING PRIMARY KEY (name=? AND generation=? AND position>?)"),
-    "letters_of": (("v", 1, 0, 9, "k", ""), f"SEARCH diptych_letter USING {BY_KEY} AND position>?)"),
+    "letters_of": (("v", 1, 0, 9, "k", ""), f"SEARCH diptych_letter USING {BY_KEY} AND position>? AND position<?)"),
     "first_letter": (("v", 1, 9), "SEARCH diptych_letter USING PRIMARY KEY (name=? AND generation=? AND position<?)"),
     "first_letter_of": (
         ("v", 1, 9, "[]"),
