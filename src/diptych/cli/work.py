@@ -19,7 +19,6 @@ class Work(msgspec.Struct, frozen=True):
     projections: Mapping[str, ProjectionSettings]
     lease: timedelta = LEASE
     rebuilds: Mapping[str, int] = {}
-    lease: timedelta = LEASE
 
 
 def projecting(what: str, work: Work) -> Supervisor:
