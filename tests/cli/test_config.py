@@ -94,6 +94,14 @@ def test_everything_that_is_wrong_is_told_at_once_and_ends_with_1(
     assert (ran.code, ran.err, ran.lines()) == (1, "", [{"problems": told}])
 
 
+def test_a_place_for_snapshots_that_is_none_is_told_with_its_line(diptych: Diptych, folder: Path) -> None:
+    (folder / "diptych.yaml").write_text("cqrs:\n  command_side:\n    snapshot:\n      storage: ftp://host/shop\n")
+    ran = diptych("config", "check")
+
+    assert ran.code == 1
+    assert "diptych.yaml:4: cqrs.command_side.snapshot.storage: 'ftp://host/shop' is no place for snapshots" in ran.err
+
+
 @pytest.mark.parametrize(
     ("code", "told"),
     [

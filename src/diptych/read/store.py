@@ -216,7 +216,10 @@ class ViewStore(Protocol):
     async def letters(
         self, shape: ViewShape[Any], generation: int, hold: Hold | None = None, after: int = 0, limit: int = 1000
     ) -> Sequence[tuple[int, Letter]]:
-        """Letters of a hold, or of all, in order of their positions, each with its segment; those after a position."""
+        """Letters of a hold, or of all, in order of their positions, each with its segment; those after a position.
+
+        There are more than `limit` where the last event is parked for several holds: an event's letters come together.
+        """
         ...
 
     async def held_back(self, shape: ViewShape[Any], generation: int, limit: int = 1000) -> Sequence[Held]:

@@ -229,7 +229,9 @@ class MemoryViews:
         fitting = [
             (segment, letter) for segment, letter in found if letter.position > after and hold in (None, letter.hold)
         ]
-        return sorted(fitting, key=lambda one: (one[1].position, one[0], one[1].hold))[:limit]
+        ordered = sorted(fitting, key=lambda one: (one[1].position, one[0], one[1].hold))
+        last = ordered[:limit][-1][1].position if ordered else 0
+        return [one for one in ordered if one[1].position <= last]
 
     async def held_back(self, shape: ViewShape[Any], generation: int, limit: int = 1000) -> Sequence[Held]:
         with self._held.lock:

@@ -14,12 +14,12 @@ from diptych.errors import DiptychError, Forbidden, Malformed, NotCaughtUp, TooL
 from diptych.messages import View
 from diptych.read import Generation, Key, Kind, Letter, NeverFilled, Selector, ViewShape
 from diptych.read.views import MAX_ROWS
-from diptych.stores.sqlite import select
 from diptych.stores.sqlite.connection import Explained, open_reader, translate
 from diptych.stores.sqlite.generations import answering, generations
 from diptych.stores.sqlite.letters import count_letters, first_letter
 from diptych.stores.sqlite.reader import INLINE_TICKS, UNBOUNDED, Budget, on_a_thread, raise_unless_interrupted
 from diptych.stores.sqlite.rows import RowTable, unscaled
+from diptych.stores.sqlite.select import SqliteSelect
 
 V = TypeVar("V", bound=View)
 T = TypeVar("T")
@@ -251,7 +251,7 @@ class SqliteSnapshot:
     async def select(self, shape: ViewShape[V], selector: Selector) -> list[V]:
         table = self._table(shape)
         limit = MAX_ROWS + 1 if selector.limit is None else selector.limit
-        statement = select.select(table, selector, limit)
+        statement = SqliteSelect(table).rows(selector, limit)
 
         def work(handle: sqlite3.Connection) -> list[V]:
             return [table.decode(row) for row in handle.execute(*statement).fetchall()]
@@ -262,13 +262,13 @@ class SqliteSnapshot:
         return rows
 
     async def count(self, shape: ViewShape[Any], selector: Selector) -> int:
-        statement = select.count(self._table(shape), selector)
+        statement = SqliteSelect(self._table(shape)).count(selector)
         number: int = (await self._connection.run(lambda handle: handle.execute(*statement).fetchone()))[0]
         return number
 
     async def total(self, shape: ViewShape[Any], field: str, selector: Selector) -> Any:
         column = shape.column(field)
-        statement = select.total(self._table(shape), column, selector)
+        statement = SqliteSelect(self._table(shape)).total(column, selector)
         upper, lower, approximate = await self._connection.run(lambda handle: handle.execute(*statement).fetchone())
         if column.kind is Kind.REAL:
             return approximate
