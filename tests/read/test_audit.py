@@ -184,9 +184,9 @@ async def test_memory_is_bounded_however_large_the_view_is(tmp_path: Path, monke
     monkeypatch.setattr("diptych.read.audit.PAGE_EVENTS", 100)
     monkeypatch.setattr("diptych.read.audit.PAGE_ROWS", 100)
     async with opened(SqliteStore(tmp_path / "large.db")) as (log, views):
-        await tell(log, *added(3_000, keys=3_000))
+        await tell(log, *added(1_000, keys=1_000))
         await catch_up(ACCOUNTS, log, views)
-        whole, share = [await peak_of(Audit(ACCOUNTS, log, views, share_rows)) for share_rows in (3_000, 300)]
+        whole, share = [await peak_of(Audit(ACCOUNTS, log, views, share_rows)) for share_rows in (1_000, 100)]
     assert share < whole / 3
 
 
