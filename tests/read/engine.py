@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, cast
@@ -18,6 +18,7 @@ from diptych.read import (
     Hold,
     Job,
     Letter,
+    NeverFilled,
     ProjectionSettings,
     ProjectionWorker,
     Projector,
@@ -140,8 +141,10 @@ async def reaches(views: ViewStore, shape: ViewShape[Any], position: int, second
     """Waits until what answers has come so far."""
 
     async def there() -> bool:
-        generation = await standing(views, shape)
-        return generation.live and generation.position >= position
+        with suppress(NeverFilled):
+            generation = await standing(views, shape)
+            return generation.live and generation.position >= position
+        return False
 
     await until(there, seconds)
     return await standing(views, shape)

@@ -153,7 +153,7 @@ async def test_views_that_were_filled_before_there_were_segments_stay_filled(pos
     await connection.execute(f"CREATE VIEW unsegmented_views.item AS SELECT * FROM {tables[0].table}")
     await connection.close()
 
-    assert await store.migrate() == ["0003 segments"]
+    assert (await store.migrate())[0] == "0003 segments"
 
     async with store.views() as views:
         live, filling = await views.generations(ITEM)

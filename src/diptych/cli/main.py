@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cyclopts import App
 
 from diptych import __version__
-from diptych.cli import config, event_store, projection, store
+from diptych.cli import config, event_store, projection, snapshot, store
 from diptych.cli.check import check
 from diptych.cli.completion import installer
 from diptych.cli.demo import demo
@@ -44,6 +44,13 @@ was mended:
     diptych projection retry OrderSummary
 """
 
+SNAPSHOT_HELP = """Make snapshots of streams anew, or delete them.
+
+They are caches: neither changes what any command leads to.
+
+    diptych snapshot rebuild order --target shop:shop --store sqlite:///shop.db
+"""
+
 app = App(
     name="diptych",
     help=HELP,
@@ -75,6 +82,11 @@ views.command(projection.audit)
 views.command(projection.pause)
 views.command(projection.resume)
 app.command(views)
+
+snapshots = App(name="snapshot", help=SNAPSHOT_HELP)
+snapshots.command(snapshot.rebuild)
+snapshots.command(snapshot.delete)
+app.command(snapshots)
 app.command(installer(app), name="--install-completion")
 
 settings = App(name="config", help="See the settings, and whether they can be right.")

@@ -9,6 +9,7 @@ from diptych.log import Anchor
 from diptych.messages import View
 from diptych.read.checkpoint import Checkpoint, Failure, Generation, Pause
 from diptych.read.filters import Filter
+from diptych.read.in_step import Registered
 from diptych.read.letters import Held, Hold, Letter, Skip, Withheld
 from diptych.read.shape import Key, ViewShape
 from diptych.read.workers import Worker
@@ -135,6 +136,24 @@ class ViewStore(Protocol):
 
         `at` has the checkpoint of every segment, all at one position. Raises Superseded if one is not there any more.
         """
+        ...
+
+    # In step with the log
+
+    async def join(self, shape: ViewShape[Any]) -> None:
+        """Has every append bring the live generation forward, in its own transaction, by code of this shape.
+
+        It takes the place of other code that did so: processes that have only that cannot append any more. Raises
+        Superseded where no generation of this shape is live.
+        """
+        ...
+
+    async def part(self, shape: ViewShape[Any]) -> None:
+        """Has no append bring the view forward any more; it stands where the last one left it."""
+        ...
+
+    async def in_step(self) -> Sequence[Registered]:
+        """The views that every append brings forward."""
         ...
 
     # Leases

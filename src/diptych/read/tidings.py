@@ -10,6 +10,7 @@ from diptych.read.checkpoint import Checkpoint, Generation
 from diptych.read.letters import Letter
 
 log = logging.getLogger("diptych.projections")
+log.addHandler(logging.NullHandler())  # a command that projects by itself says what matters in its own words
 
 
 def parked(view: str, at: Checkpoint, letter: Letter) -> None:

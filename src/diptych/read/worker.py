@@ -178,9 +178,23 @@ class ProjectionWorker:
                 await self._views.complete(shape, generation.number)
                 await self._views.switch(shape, generation.number)
             generation = await self._views.prepare(shape, log_id, job.settings.segments)
+        if shape.sync and generation.live:
+            await self._join(job)
         filling = generation.state is State.FILLING
         (self._filling.add if filling else self._filling.discard)(job.fingerprint)
         return generation
+
+    async def _join(self, job: Job) -> None:
+        """Has appends keep the view in step, unless newer code has them keep a newer generation of its own."""
+        shape = job.fold.shape
+        kept = {registered.view: registered.fingerprint for registered in await self._views.in_step()}
+        if kept.get(shape.name) == shape.fingerprint:
+            return
+        live = {one.fingerprint: one.number for one in await self._views.generations(shape) if one.live}
+        if live.get(kept.get(shape.name, ""), 0) < live.get(shape.fingerprint, 0):
+            with suppress(Superseded):
+                await self._views.join(shape)
+                log.info("view %s is kept in step with the log from now on", shape.name)
 
     async def _tend(self, job: Job, generation: Generation, mine: AbstractSet[int]) -> None:
         """Runs what is to be run here of a generation, and nothing else of the projection."""

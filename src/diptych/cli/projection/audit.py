@@ -73,11 +73,11 @@ def audit(
 async def compared(folds: Sequence[Fold[Any]], store: Store, progress: Progress, *, sample: int = 1, json: bool) -> int:
     """Compares views with the log, says how they differ, and gives the exit code."""
     code = DONE
-    async with store.log() as log, store.views() as views:
-        for fold in folds:
+    for fold in folds:
+        async with store.log() as log, store.views(in_step=fold.shape.sync) as views:
             audited = await audit_of(Audit(fold, log, views), fold.shape.name, progress, sample)
-            sys.stdout.write((msgspec.json.encode(audited).decode() if json else in_words(audited)) + "\n")
-            code = NO if audited.differences else code
+        sys.stdout.write((msgspec.json.encode(audited).decode() if json else in_words(audited)) + "\n")
+        code = NO if audited.differences else code
     return code
 
 

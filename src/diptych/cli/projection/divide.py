@@ -60,7 +60,7 @@ def divide(
 
 async def divided_into(fold: Fold[Any], store: Store, segments: int) -> Divided:
     """Divides. Raises Stop."""
-    async with store.log() as log, store.views() as views:
+    async with store.log() as log, store.views(in_step=fold.shape.sync) as views:
         try:
             generation = await Division(new_identity(), fold, log, views).run(segments)
         except Stopped as stopped:

@@ -154,9 +154,7 @@ def in_words(letters: Letters, *, one_by_one: bool, tracebacks: bool) -> list[st
     """A paragraph for each hold, and one for what was passed over."""
     lines = [summary(letters)]
     for one in letters.held:
-        lines += ["", *(each_event(one) if one_by_one else first_event(one))]
-        if tracebacks:
-            lines += [f"    {printable(line)}" for each in one.first for line in (each.traceback or "").splitlines()]
+        lines += ["", *(each_event if one_by_one else first_event)(one, tracebacks=tracebacks)]
     if not one_by_one and (more := letters.keys - len(letters.held)):
         lines += ["", f"… and {more:,} more, since later; --limit {letters.keys} shows all."]
     if letters.held:
@@ -173,29 +171,32 @@ def summary(letters: Letters) -> str:
     return f"{letters.keys:,} {'key is' if letters.keys == 1 else 'keys are'} held back in {generation}."
 
 
-def first_event(held: HeldBack) -> list[str]:
+def first_event(held: HeldBack, *, tracebacks: bool) -> list[str]:
     first = held.first[0]
     behind = f", and {held.letters - 1:,} behind it" if held.letters > 1 else ""
-    return [f"{capital(held)}: event {first.position:,}, {first.type}{behind}", *cause(first)]
+    return [f"{capital(held)}: event {first.position:,}, {first.type}{behind}", *cause(first, tracebacks=tracebacks)]
 
 
-def each_event(held: HeldBack) -> list[str]:
+def each_event(held: HeldBack, *, tracebacks: bool) -> list[str]:
     lines = [f"{capital(held)}: {held.letters:,} {'event' if held.letters == 1 else 'events'}"]
     for one in held.first:
-        lines += [
-            f"  event {one.position:,}, {one.type}, parked {one.parked_at}",
-            *(f"  {line}" for line in cause(one)),
-        ]
+        lines += [f"  event {one.position:,}, {one.type}, parked {one.parked_at}"]
+        lines += [f"  {line}" for line in cause(one, tracebacks=tracebacks)]
     if more := held.letters - len(held.first):
         lines += [f"  … and {more:,} more; --limit {held.letters} shows all."]
     return lines
 
 
-def cause(letter: Waiting) -> list[str]:
+def cause(letter: Waiting, *, tracebacks: bool) -> list[str]:
     if letter.error is None:
         return []
+    trace = (letter.traceback or "").splitlines() if tracebacks else []
     times = "once" if letter.attempts == 1 else f"{letter.attempts} times, first {letter.first}"
-    return [f"  {printable(letter.error)}", f"  tried {times}, last {letter.last}"]
+    return [
+        f"  {printable(letter.error)}",
+        f"  tried {times}, last {letter.last}",
+        *(f"    {printable(line)}" for line in trace),
+    ]
 
 
 def skipped(one: PassedOver) -> str:

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from diptych import App, BoundedContext
-from diptych.read import Generation, Held, Standing, ViewStore
+from diptych.read import Generation, Held, Standing, ViewShape, ViewStore
 from diptych.stores import Store
 from diptych.worker import gone
 
@@ -55,7 +55,12 @@ class Looks(NamedTuple):
 
 async def look_twice(context: BoundedContext, store: Store, url: str) -> Looks:
     """Looks once, and where workers are at work, once more in a while. Raises Unavailable."""
-    async with context.open(url, projectors=False) as app, store.views() as views:
+    async with (
+        context.open(url, projectors=False) as app,
+        store.views() as following,
+        store.views(in_step=True) as in_step,
+    ):
+        views = Places(following, in_step)
         first = await look(context, app, views)
         if all(gone(worker) for worker in first.beats):
             return Looks(first, first)
@@ -63,16 +68,29 @@ async def look_twice(context: BoundedContext, store: Store, url: str) -> Looks:
         return Looks(first, await look(context, app, views))
 
 
-async def look(context: BoundedContext, app: App, views: ViewStore) -> Look:
+class Places(NamedTuple):
+    """Where views are that follow the log, and those that are kept in step with it."""
+
+    following: ViewStore
+    in_step: ViewStore
+
+    def of(self, shape: ViewShape[Any]) -> ViewStore:
+        """Where a view is."""
+        return self.in_step if shape.sync else self.following
+
+
+async def look(context: BoundedContext, app: App, views: Places) -> Look:
     standings = await app.standings()
     shapes = {fold.shape.name: fold.shape for fold in context.folds}
-    generations = {name: await views.generations(shape) for name, shape in shapes.items()}
+    generations = {name: await views.of(shape).generations(shape) for name, shape in shapes.items()}
     held: dict[str, Held] = {}
     for standing in standings:
         if standing.parked:
-            for first in await views.held_back(shapes[standing.view], standing.number, limit=1):
+            for first in await views.of(shapes[standing.view]).held_back(
+                shapes[standing.view], standing.number, limit=1
+            ):
                 held[standing.view] = first
-    beats = {worker.id: worker.beat for worker in await views.workers()}
+    beats = {worker.id: worker.beat for place in views for worker in await place.workers()}
     return Look(standings, generations, held, beats, (await app.log.head()).position, monotonic())
 
 

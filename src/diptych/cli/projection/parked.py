@@ -37,7 +37,7 @@ class Parked(NamedTuple):
 @asynccontextmanager
 async def parked_in(store: Store, fold: Fold[Any], number: int | None = None) -> AsyncGenerator[Parked]:
     """The letters of the generation that answers, or of another one's number. Raises Stop where there is none."""
-    async with store.log() as log, store.views() as views:
+    async with store.log() as log, store.views(in_step=fold.shape.sync) as views:
         yield Parked(fold, log, views, await _generation(fold, views, number))
 
 

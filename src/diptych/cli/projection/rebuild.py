@@ -157,11 +157,11 @@ class Filling(NamedTuple):
 
     async def run(self, folds: Sequence[Fold[Any]], store: Store, again: str) -> list[Rebuilt]:
         """Fills and switches. Raises Stop where that cannot go on, or is interrupted."""
-        async with store.log() as log, store.views() as views:
+        async with store.log() as log:
             turns = asyncio.Semaphore(AT_ONCE)
 
             async def in_turn(fold: Fold[Any]) -> Rebuilt:
-                async with turns:
+                async with turns, store.views(in_step=fold.shape.sync) as views:
                     return await self.fill(fold, log, views)
 
             tasks = [asyncio.create_task(in_turn(fold)) for fold in folds]

@@ -106,9 +106,9 @@ def in_words(said: Skipped) -> list[str]:
     hold = shown_hold(Hold(first.key, first.stream))
     others = f" and {more:,} more" if more else ""
     applied = sum(one.applied for one in said.keys)
-    behind = f"{applied:,} {'event' if applied == 1 else 'events'} behind it applied"
+    behind = f"; {applied:,} {'event' if applied == 1 else 'events'} behind it applied" if applied else ""
     return [
-        f"Event {said.position:,} of {said.view} is passed over for {hold}{others}; {behind}.",
+        f"Event {said.position:,} of {said.view} is passed over for {hold}{others}{behind}.",
         f"  because: {printable(said.because)}",
         *still_held(said.view, said.keys),
     ]

@@ -17,6 +17,7 @@ from diptych.read import (
     Key,
     Letter,
     Pause,
+    Registered,
     Skip,
     Snapshot,
     Superseded,
@@ -112,6 +113,22 @@ class MemoryViews:
             divided = resegmented(found, segments)
             self._held.keep(shape, divided)
             return self._shown(shape, divided)
+
+    # In step with the log
+
+    async def join(self, shape: ViewShape[Any]) -> None:
+        with self._held.lock:
+            if live_of(self._held.of(shape), shape) is None:
+                raise Superseded(f"{shape.name} has no live generation that could be kept in step")
+            self._held.in_step[shape.name] = shape.fingerprint
+
+    async def part(self, shape: ViewShape[Any]) -> None:
+        with self._held.lock:
+            self._held.in_step.pop(shape.name, None)
+
+    async def in_step(self) -> Sequence[Registered]:
+        with self._held.lock:
+            return [Registered(*view) for view in self._held.in_step.items()]
 
     # Leases
 

@@ -299,3 +299,17 @@ INSERT INTO diptych_pause (name, since, reason) VALUES (?, ?, ?);
 -- purpose: let a view's checkpoints move again
 -- binds: name
 DELETE FROM diptych_pause WHERE name = ?;
+
+-- name: in_step
+-- purpose: the views that every append brings forward, only in the log's file
+SELECT name, fingerprint FROM diptych_in_step;
+
+-- name: join
+-- purpose: have every append bring a view forward, by code of this fingerprint
+-- binds: name, fingerprint
+INSERT OR REPLACE INTO diptych_in_step (name, fingerprint) VALUES (?, ?);
+
+-- name: part
+-- purpose: have no append bring a view forward any more
+-- binds: name
+DELETE FROM diptych_in_step WHERE name = ?;
