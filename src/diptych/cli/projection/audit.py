@@ -71,7 +71,7 @@ def audit(
 
 
 async def compared(folds: Sequence[Fold[Any]], store: Store, progress: Progress, *, sample: int = 1, json: bool) -> int:
-    """Compares views with the log, says how they differ, and gives the exit code."""
+    """Compares views with the log, says how they differ, and gives the exit code. Raises Stop."""
     code = DONE
     for fold in folds:
         async with store.log() as log, store.views(in_step=fold.shape.sync) as views:
