@@ -206,6 +206,7 @@ async def test_an_older_answer_is_given_to_the_lenient_alone() -> None:
     async with client_of(gateway) as client:
         command = body | {"part": {"name": "poison", "weight": "1"}}
         token = (await client.post("/odd ones/commands/note ü", json=command)).headers["diptych-token"]
+        await client.get("/odd ones/queries/Things", headers={"Diptych-After": token, "Prefer": "wait=10"})
         asked = {"Diptych-After": token, "Prefer": "wait=0"}
         strict = await client.get("/odd ones/queries/Things", headers=asked)
         lenient = await client.get("/odd ones/queries/Things", headers=asked | {"Prefer": "wait=0, handling=lenient"})
