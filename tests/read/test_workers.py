@@ -546,7 +546,9 @@ async def test_a_worker_outlives_what_nobody_has_foreseen(memory: MemoryStore) -
             await views.expel("nobody", 1)
 
 
-async def test_a_worker_ends_whenever_it_is_told_to_also_in_the_moment_in_which_it_is_woken(memory: MemoryStore) -> None:
+async def test_a_worker_ends_whenever_it_is_told_to_also_in_the_moment_in_which_it_is_woken(
+    memory: MemoryStore,
+) -> None:
     async with opened(memory) as (log, views):
         for turns in range(6):
             one = worker(log, views, ACCOUNTS)
