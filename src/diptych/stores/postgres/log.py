@@ -289,7 +289,7 @@ class PostgresLog:
 
     async def find(self, span: Span, limit: int = PAGE_EVENTS) -> RecordPage:
         by = "stream" if span.stream is not None else "tags" if span.tags else "scan"
-        piece = span.piece((await self.head()).position, SCAN_EVENTS if by == "scan" else None)
+        piece = span.piece((await self.head()).position, None if span.is_indexed else SCAN_EVENTS)
         statement = self._find[f"find_by_{by}"]
         values = [
             piece.low,
@@ -297,8 +297,7 @@ class PostgresLog:
             sorted(span.types),
             None if span.category is None else span.category + STREAM_SEPARATOR,
             limit,
-            *([span.stream] if by == "stream" else []),
-            *([sorted(span.tags)] if by != "scan" else []),
+            *([] if by == "scan" else [span.stream if by == "stream" else min(span.tags), sorted(span.tags)]),
         ]
         if span.backwards:
             statement = statement.replace(" ASC ", " DESC ")
