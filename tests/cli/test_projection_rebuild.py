@@ -232,3 +232,48 @@ def test_no_view_at_all_ends_with_2(diptych: Diptych, store: str) -> None:
     ran = diptych("projection", "rebuild")
 
     assert (ran.code, ran.err[:21]) == (2, "diptych: which view? ")
+
+
+THREE = """
+from diptych import BoundedContext, Projection, View
+from tests.app.shop import OrderPlaced, OrderShipped, OrderSummary, orders
+
+class First(View, key="order_id"):
+    order_id: str
+
+class Second(View, key="order_id"):
+    order_id: str
+
+class Third(View, key="order_id"):
+    order_id: str
+
+BROKEN = False
+
+def projection(view):
+    projection = Projection(view)
+
+    @projection.on
+    def placed(row: view | None, event: OrderPlaced) -> view:
+        if BROKEN and view is Second:
+            raise ZeroDivisionError
+        return view(order_id=event.order_id)
+
+    return projection
+
+three = BoundedContext("three", aggregates=[orders], projections=[projection(view) for view in (First, Second, Third)])
+"""
+
+
+def test_several_views_are_rebuilt_and_one_that_cannot_be_does_not_keep_the_others(
+    diptych: Diptych, store: str, folder: Path
+) -> None:
+    (folder / "three_views.py").write_text(THREE)
+    (folder / "three_broken.py").write_text(THREE.replace("BROKEN = False", "BROKEN = True"))
+    words = ("projection", "rebuild", "First", "Second", "Third", "--json", "--target")
+    first = diptych(*words, "three_views:three")
+    assert [one["view"] for one in first.lines()] == ["First", "Second", "Third"]
+
+    second = diptych(*words, "three_broken:three")
+    assert second.code == 1
+    assert [(one["view"], one["generation"]) for one in second.lines()] == [("First", 2), ("Third", 2)]
+    assert "Second has more dead letters after the rebuild" in second.err
