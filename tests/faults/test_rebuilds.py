@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from diptych import App, Token
+from diptych.read import Pause
 from diptych.stores.sqlite import SqliteStore
 from tests.app.shop import OrderById, OrderCount, import_orders, order, shop
 from tests.faults.tools import ROOT, check_whole, end, said, start, url_of
@@ -212,7 +213,7 @@ async def test_a_pause_holds_in_every_process_and_over_restarts(path: Path) -> N
         await asyncio.sleep(0.3)
         async with SqliteStore(path).views() as views:
             shape = shop.folds[0].shape
-            await views.pause(shape, "2026-01-31T12:00:00+00:00")
+            await views.pause(shape, Pause("2026-01-31T12:00:00+00:00", "a test"))
             (paused,) = await views.generations(shape)
             await asyncio.sleep(0.5)
             assert await views.generations(shape) == [paused]
