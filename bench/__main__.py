@@ -5,24 +5,43 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from bench import append, append_postgres, catch_up, execute, http, lag, load, machine, report, start
+from bench import (
+    append,
+    append_postgres,
+    bulk,
+    catch_up,
+    execute,
+    growth,
+    http,
+    lag,
+    load,
+    machine,
+    report,
+    snapshots,
+    start,
+)
 from bench.harness import Bench, Line, Settings, run
 
 BENCHES: tuple[Bench, ...] = (
     *append.BENCHES,
     *append_postgres.BENCHES,
     *execute.BENCHES,
+    *bulk.BENCHES,
     *catch_up.BENCHES,
     *load.BENCHES,
+    *snapshots.BENCHES,
     *lag.BENCHES,
     *start.BENCHES,
+    *growth.BENCHES,
     *http.BENCHES,
 )
 
 ROUNDS, QUICK_ROUNDS = 3, 3
 SECONDS, QUICK_SECONDS = 0.8, 0.25
+EVENTS, QUICK_EVENTS = 1_000_000, 100_000
 
 
 def main() -> None:
@@ -38,12 +57,17 @@ def main() -> None:
         rounds=arguments.rounds or (QUICK_ROUNDS if arguments.quick else ROUNDS),
         seconds=QUICK_SECONDS if arguments.quick else SECONDS,
         quick=arguments.quick,
+        events=arguments.events or (QUICK_EVENTS if arguments.quick else EVENTS),
+        lasting=ExitStack(),
     )
     try:
         facts = machine.facts(folder)
         report.show_machine(output, facts)
         lines: list[Line] = []
         for bench in chosen:
+            if (reason := bench.missing()) is not None:
+                output.print(f"[dim]{bench.name}: left out, {reason}[/]", highlight=False)
+                continue
             began = time.perf_counter()
             lines += run(bench, settings)
             output.print(f"[dim]{bench.name}: {bench.about} ({time.perf_counter() - began:.0f} s)[/]", highlight=False)
@@ -51,6 +75,7 @@ def main() -> None:
         if arguments.json:
             print(report.as_json(facts, lines))
     finally:
+        settings.lasting.close()
         shutil.rmtree(folder)
 
 
@@ -69,6 +94,7 @@ def _parse(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"benches to run, by default all: {', '.join(names)}")
     parser.add_argument("--quick", action="store_true", help="short samples and small logs, for a first look")
     parser.add_argument("--rounds", type=int, help=f"rounds in which the contenders take turns (default {ROUNDS})")
+    parser.add_argument("--events", type=int, help=f"length of the longest log of growth (default {EVENTS:,})")
     parser.add_argument("--dir", type=Path, help="folder for the files, on the disk to be measured (default .bench)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     arguments = parser.parse_args(given)

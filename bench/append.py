@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 
 from bench import peer_umadb
-from bench.engine import append_of, open_log
+from bench.engine import append_of, file_url, open_log
 from bench.harness import DIPTYCH, RATE, Bench, Contender, Goal, Settings, rate_of_tasks
 from bench.limits import bare_commits
 from bench.peer_eventsourcing import THREADS, best_append, best_execute_new
@@ -45,7 +45,7 @@ def prepare(clients: int, settings: Settings) -> tuple[Sequence[Contender], Sequ
 
 
 async def _rate(folder: Path, clients: int, seconds: float) -> float:
-    async with open_log(folder / "log.db") as log:
+    async with open_log(file_url(folder / "log.db")) as log:
         numbers = count(1)
 
         async def work(_: int) -> Outcome:

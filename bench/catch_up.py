@@ -24,7 +24,7 @@ from typing import Any
 
 import msgspec
 
-from bench.engine import fill, order_id_of, url
+from bench.engine import file_url, fill, order_id_of
 from bench.harness import DIPTYCH, RATE, Bench, Contender, Goal, Settings, best
 from bench.peer_projection import UnsyncedSummaries, catch_up_in_a_loop, catch_up_with_runner
 from bench.shop import (
@@ -56,7 +56,7 @@ def prepare(settings: Settings) -> tuple[Sequence[Contender], Sequence[Goal]]:
     orders = settings.sized(ORDERS, QUICK_ORDERS)
     home = settings.folder / "catch-up"
     home.mkdir()
-    events = asyncio.run(fill(home / "shop.db", steps(orders)))
+    events = asyncio.run(fill(file_url(home / "shop.db"), steps(orders)))
     peer_orders = settings.sized(PEER_ORDERS, QUICK_PEER_ORDERS)
     peer = best([catch_up_with_runner(peer_orders), catch_up_in_a_loop(peer_orders)], settings)
 
@@ -78,7 +78,7 @@ def prepare(settings: Settings) -> tuple[Sequence[Contender], Sequence[Goal]]:
 
 async def _catch_up(home: Path, orders: int) -> float:
     start = time.perf_counter()
-    async with SHOP.open(url(home / "shop.db")) as app:
+    async with SHOP.open(file_url(home / "shop.db")) as app:
         token = Token.at(app.log.log_id, (await app.log.head()).position)
         await app.caught_up(token, timeout=PATIENCE)
         seconds = time.perf_counter() - start

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench.places import made
 from bench.shop import ItemAdded, OrderPlaced, OrderShipped
 from bench.workload import CUSTOMER, EVENTS_PER_ORDER, NOTE, PRICE, QUANTITY, SKU, Step, stream_of
 from diptych import Event
@@ -28,13 +29,13 @@ _METADATA = msgspec.json.encode(Metadata(command_id=_COMMAND_ID, correlation_id=
 
 
 @asynccontextmanager
-async def open_log(path: Path) -> AsyncIterator[EventLog]:
-    """The event log alone, without a context around it."""
-    async with store_at(url(path)).log() as log:
+async def open_log(url: str) -> AsyncIterator[EventLog]:
+    """The event log alone, without a context around it; it is made if there is none."""
+    async with store_at(await made(url)).log() as log:
         yield log
 
 
-def url(path: Path) -> str:
+def file_url(path: Path) -> str:
     """The URL of an SQLite store, from its absolute path."""
     return f"sqlite:///{path}"
 
@@ -66,10 +67,10 @@ def order_id_of(order: int) -> str:
     return stream_of(order).removeprefix("order-")
 
 
-async def fill(path: Path, steps: Iterable[Step]) -> int:
+async def fill(url: str, steps: Iterable[Step]) -> int:
     """Appends the events of the steps one by one, in their order, to a new log; gives their number."""
     catalogue = CATALOGUE
-    async with open_log(path) as log:
+    async with open_log(url) as log:
         pending: list[asyncio.Task[Outcome]] = []
         count = 0
         for count, (order, number) in enumerate(steps, 1):
@@ -87,9 +88,9 @@ async def _append(log: EventLog, append: Append) -> Outcome:
     return await log.append(append)
 
 
-async def fill_streams(path: Path, orders: int, events: int) -> None:
+async def fill_streams(url: str, orders: int, events: int) -> None:
     """Appends so many orders to a new log: one placed event and items, each order's events in one append."""
-    async with open_log(path) as log:
+    async with open_log(url) as log:
         for first in range(0, orders, SEEDING_TASKS):
             appends = [_stream(order, events) for order in range(first, min(first + SEEDING_TASKS, orders))]
             await asyncio.gather(*[log.append(append) for append in appends])

@@ -15,9 +15,10 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from bench.engine import fill_streams, order_id_of, url
+from bench.engine import fill_streams, order_id_of
 from bench.harness import DIPTYCH, RATE, Bench, Contender, Goal, Settings, rate_of_tasks
 from bench.peer_eventsourcing import DECLARED, MODES, THREADS, Mode, best_execute_existing, best_execute_new
+from bench.places import POSTGRES, SQLITE, Place, made, no_postgres
 from bench.shop import WRITING, add_to_order, place_order
 from diptych import Command, Receipt
 
@@ -26,45 +27,43 @@ ORDERS = 4096
 EVENTS = 4
 
 
-def prepare_new(clients: int, settings: Settings) -> tuple[Sequence[Contender], Sequence[Goal]]:
+def prepare_new(place: Place, clients: int, settings: Settings) -> tuple[Sequence[Contender], Sequence[Goal]]:
     """Orders placed."""
     threads = (1,) if clients == 1 else THREADS
 
     def ours(folder: Path) -> dict[str, float]:
         numbers = count()
-        return {
-            RATE: asyncio.run(_rate(folder, clients, settings.seconds, lambda: place_order(order_id_of(next(numbers)))))
-        }
+        with place.opened(folder) as url:
+            asyncio.run(made(url))
+            return _measured(url, clients, settings.seconds, lambda: place_order(order_id_of(next(numbers))))
 
     def peer(modes: Sequence[Mode]) -> Contender:
-        return best_execute_new(settings, threads, modes)
+        return best_execute_new(settings, threads, modes, place)
 
-    return _prepared("new", clients, Contender(DIPTYCH, ours), peer)
+    return _prepared("new", place, clients, Contender(DIPTYCH, ours), peer)
 
 
-def prepare_existing(clients: int, settings: Settings) -> tuple[Sequence[Contender], Sequence[Goal]]:
+def prepare_existing(place: Place, clients: int, settings: Settings) -> tuple[Sequence[Contender], Sequence[Goal]]:
     """Items added to orders."""
     threads = (1,) if clients == 1 else THREADS
 
     def ours(folder: Path) -> dict[str, float]:
-        asyncio.run(fill_streams(folder / "shop.db", ORDERS, EVENTS))
         numbers = count()
-        return {
-            RATE: asyncio.run(
-                _rate(folder, clients, settings.seconds, lambda: add_to_order(order_id_of(next(numbers) % ORDERS)))
-            )
-        }
+        with place.opened(folder) as url:
+            asyncio.run(fill_streams(url, ORDERS, EVENTS))
+            return _measured(url, clients, settings.seconds, lambda: add_to_order(order_id_of(next(numbers) % ORDERS)))
 
     def peer(modes: Sequence[Mode]) -> Contender:
-        return best_execute_existing(settings, threads, ORDERS // 4, EVENTS, modes)
+        return best_execute_existing(settings, threads, orders=ORDERS // 4, events=EVENTS, modes=modes, place=place)
 
-    return _prepared("existing", clients, Contender(DIPTYCH, ours), peer)
+    return _prepared("existing", place, clients, Contender(DIPTYCH, ours), peer)
 
 
 def _prepared(
-    what: str, clients: int, ours: Contender, peer: Callable[[Sequence[Mode]], Contender]
+    what: str, place: Place, clients: int, ours: Contender, peer: Callable[[Sequence[Mode]], Contender]
 ) -> tuple[Sequence[Contender], Sequence[Goal]]:
-    title = f"execute, {what}, {'lone client' if clients == 1 else f'{clients} clients'}"
+    on = "" if place is SQLITE else f" on {place.name}"
+    title = f"execute{on}, {what}, {'lone client' if clients == 1 else f'{clients} clients'}"
     best_of_all, tutorial = peer(MODES), peer([DECLARED])
     goals = [Goal(title, "commands/s", against=best_of_all.name, reach=2 if clients == 1 else 15)]
     if tutorial.name == best_of_all.name:
@@ -72,8 +71,12 @@ def _prepared(
     return [ours, best_of_all, tutorial], [*goals, Goal(title, "commands/s", against=tutorial.name)]
 
 
-async def _rate(folder: Path, clients: int, seconds: float, command: Callable[[], Command]) -> float:
-    async with WRITING.open(url(folder / "shop.db")) as app:
+def _measured(url: str, clients: int, seconds: float, command: Callable[[], Command]) -> dict[str, float]:
+    return {RATE: asyncio.run(_rate(url, clients, seconds, command))}
+
+
+async def _rate(url: str, clients: int, seconds: float, command: Callable[[], Command]) -> float:
+    async with WRITING.open(url) as app:
 
         async def work(_: int) -> Receipt:
             return await app.execute(command())
@@ -81,8 +84,15 @@ async def _rate(folder: Path, clients: int, seconds: float, command: Callable[[]
         return await rate_of_tasks(clients, seconds, work)
 
 
-BENCHES = (
-    Bench("execute-new", "64 clients, whole commands on new aggregates", partial(prepare_new, CLIENTS)),
-    Bench("execute-existing", "64 clients, whole commands on existing aggregates", partial(prepare_existing, CLIENTS)),
-    Bench("execute-lone", "one client, whole commands on existing aggregates", partial(prepare_existing, 1)),
-)
+def _benches(place: Place, suffix: str, missing: Callable[[], str | None]) -> Sequence[Bench]:
+    return [
+        Bench(name + suffix, f"{about}, {place.name}", partial(prepare, place, clients), missing)
+        for name, about, prepare, clients in (
+            ("execute-new", "64 clients, whole commands on new aggregates", prepare_new, CLIENTS),
+            ("execute-existing", "64 clients, whole commands on existing aggregates", prepare_existing, CLIENTS),
+            ("execute-lone", "one client, whole commands on existing aggregates", prepare_existing, 1),
+        )
+    ]
+
+
+BENCHES = (*_benches(SQLITE, "", lambda: None), *_benches(POSTGRES, "-postgres", no_postgres))

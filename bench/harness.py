@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -22,12 +23,17 @@ DIPTYCH = "diptych"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How much is measured. `seconds` is the length of one timed sample; `folder` lies on the disk to be measured."""
+    """How much is measured. `seconds` is the length of one timed sample; `folder` lies on the disk to be measured.
+
+    `events` is the length of the longest log; `lasting` is closed when everything is measured.
+    """
 
     folder: Path
     rounds: int
     seconds: float
     quick: bool
+    events: int
+    lasting: ExitStack
 
     def sized(self, full: int, quick: int) -> int:
         """A size of work: the one for a full run, or the one for a quick one."""
@@ -47,7 +53,8 @@ class Goal:
     """A line of the report: one metric of Diptych, beside another contender's, and the ratio or figure to reach.
 
     Without `against`, `reach` is a figure in `unit`; with it, a ratio of Diptych to the other. `at_most` tells a
-    figure or ratio that should be small from one that should be large. Without `reach` the line informs.
+    figure or ratio that should be small from one that should be large. Without `reach` the line informs. `of` names the
+    contender that is Diptych, where there are several.
     """
 
     title: str
@@ -57,6 +64,7 @@ class Goal:
     against: str | None = None
     reach: float | None = None
     at_most: bool = False
+    of: str = DIPTYCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +103,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A named bench: `prepare` gives its contenders, Diptych among them, and its goals."""
+    """A named bench: `prepare` gives its contenders, Diptych among them, and its goals.
+
+    `missing` says what it needs and cannot have here, if so.
+    """
 
     name: str
     about: str
     prepare: Callable[[Settings], tuple[Sequence[Contender], Sequence[Goal]]]
+    missing: Callable[[], str | None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -114,7 +126,7 @@ class Rounds:
 
     def line(self, goal: Goal) -> Line:
         """The goal with its figures."""
-        ours = self.values(DIPTYCH, goal.metric)
+        ours = self.values(goal.of, goal.metric)
         name = goal.against or goal.beside
         if name is None:
             return Line(goal, Spread.of(ours), None, None, None)

@@ -20,7 +20,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from bench.engine import url
+from bench.engine import file_url
 from bench.harness import DIPTYCH, RATE, Bench, Contender, Goal, Settings, best
 from bench.shop import SHOP, place_order
 
@@ -86,7 +86,7 @@ def served(app: str, folder: Path) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     words = [sys.executable, "-m", "bench.http_server", app, str(port)]
-    around = os.environ | {"BENCH_STORE": url(folder / "shop.db"), "BENCH_FOLDER": str(folder)}
+    around = os.environ | {"BENCH_STORE": file_url(folder / "shop.db"), "BENCH_FOLDER": str(folder)}
     server = subprocess.Popen(words, env=around)  # noqa: S603 - by list
     try:
         _await(port, server)
@@ -109,7 +109,7 @@ def _await(port: int, server: subprocess.Popen[bytes]) -> None:
 
 async def _fill(folder: Path) -> None:
     """Orders in the log and in the view."""
-    async with SHOP.open(url(folder / "shop.db")) as app:
+    async with SHOP.open(file_url(folder / "shop.db")) as app:
         placing = [app.execute(place_order(f"o{number:06}")) for number in range(ORDERS)]
         receipts = await asyncio.gather(*placing)
         newest = max((receipt.token for receipt in receipts), key=lambda token: token.position)

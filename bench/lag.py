@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from bench.engine import order_id_of, url
+from bench.engine import file_url, order_id_of
 from bench.harness import DIPTYCH, Bench, Contender, Goal, Settings
 from bench.peer_eventsourcing import NAME, placed, save
 from bench.peer_projection import PATIENCE_SECONDS, runner
@@ -46,7 +46,7 @@ def prepare(settings: Settings) -> tuple[Sequence[Contender], Sequence[Goal]]:
 async def _ours(folder: Path, events: int) -> dict[str, float]:
     shown: list[float] = []
     asked: list[float] = []
-    async with SHOP.open(url(folder / "shop.db")) as app:
+    async with SHOP.open(file_url(folder / "shop.db")) as app:
         for number, pause in enumerate(_pauses(events + WARM_UP)):
             order_id = order_id_of(number)
             receipt = await app.execute(place_order(order_id))

@@ -1,9 +1,8 @@
-"""Information, without targets: loading an aggregate, and appending in bulk.
+"""Information, without targets: loading an aggregate.
 
 Measured: milliseconds to load an aggregate of 4 and of 1000 events (read the stream, decode, evolve), the median of
-many loads by one client; and events per second of appends of 1000 events each, one client, durable.
-Beside: the peer's `repository.get`, without its cache, in the faster of its modes (immutable Structs); its recorder
-with 1000 events per insert; bare commits of 1000 rows; UmaDB with 1000 events a call.
+many loads by one client.
+Beside: the peer's `repository.get`, without its cache, in the faster of its modes (immutable Structs).
 """
 
 import asyncio
@@ -12,23 +11,16 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from statistics import median
-from uuid import UUID, uuid4
 
-from eventsourcing.application import Application
-from eventsourcing.persistence import StoredEvent
-
-from bench import peer_umadb
-from bench.engine import CATALOGUE, append_of, fill_streams, open_log
-from bench.harness import DIPTYCH, RATE, Bench, Contender, Goal, Settings, rate_of_threads
-from bench.limits import bare_commits
-from bench.peer_eventsourcing import NAME, STRUCTS, seeded, sqlite_environment
+from bench.engine import CATALOGUE, file_url, fill_streams, open_log
+from bench.harness import DIPTYCH, Bench, Contender, Goal, Settings
+from bench.peer_eventsourcing import NAME, STRUCTS, seeded
 from bench.shop import ItemAdded, Order, OrderPlaced, item_added, placed
-from bench.workload import EVENT, EVENT_TYPE, stream_of
-from diptych.log import EventLog, NewEvent
+from bench.workload import stream_of
+from diptych.log import EventLog
 
 SHORT, LONG = 4, 1000
 LOADS = {SHORT: 200, LONG: 20}
-BULK = 1000
 
 
 def prepare_load(settings: Settings) -> tuple[Sequence[Contender], Sequence[Goal]]:
@@ -44,35 +36,11 @@ def prepare_load(settings: Settings) -> tuple[Sequence[Contender], Sequence[Goal
     return [Contender(DIPTYCH, ours), Contender(NAME, peer)], goals
 
 
-def prepare_bulk(settings: Settings) -> tuple[Sequence[Contender], Sequence[Goal]]:
-    """Appends of 1000 events."""
-    limit = bare_commits(BULK, settings.seconds)
-
-    def ours(folder: Path) -> dict[str, float]:
-        return {RATE: asyncio.run(_bulk(folder, settings.seconds))}
-
-    def peer(folder: Path) -> dict[str, float]:
-        with closing(Application[UUID](sqlite_environment(folder / "peer.db"))) as application:
-            insert = application.recorder.insert_events
-
-            def work(_: int) -> None:
-                identity = uuid4()
-                insert([StoredEvent(identity, version, EVENT_TYPE, EVENT) for version in range(1, BULK + 1)])
-
-            return {RATE: rate_of_threads(1, settings.seconds, work) * BULK}
-
-    title = f"bulk append, {BULK} events each"
-    umadb = peer_umadb.bulk(BULK, settings.seconds)
-    goals = [Goal(title, "events/s", against=name) for name in (limit.name, NAME)]
-    goals.append(Goal(title, "events/s", against=umadb.name, reach=1))
-    return [Contender(DIPTYCH, ours), limit, Contender(NAME, peer), umadb], goals
-
-
 async def _loads(folder: Path, events: int) -> float:
-    path = folder / f"{events}.db"
+    url = file_url(folder / f"{events}.db")
     loads = LOADS[events]
-    await fill_streams(path, loads, events)
-    async with open_log(path) as log:
+    await fill_streams(url, loads, events)
+    async with open_log(url) as log:
         times: list[float] = []
         for number in range(loads):
             start = time.perf_counter()
@@ -95,7 +63,7 @@ async def _load(log: EventLog, stream: str) -> Order:
 
 def _peer_loads(folder: Path, events: int) -> float:
     loads = LOADS[events]
-    with closing(STRUCTS.application(folder / f"{events}.peer.db")) as application:
+    with closing(STRUCTS.application(file_url(folder / f"{events}.peer.db"))) as application:
         identities = seeded(application, STRUCTS, loads, events)
         return median([_seconds(lambda order=order: STRUCTS.load(application, order)) for order in identities]) * 1000  # type: ignore[misc]
 
@@ -106,19 +74,4 @@ def _seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-async def _bulk(folder: Path, seconds: float) -> float:
-    async with open_log(folder / "log.db") as log:
-        done = 0
-        start = time.perf_counter()
-        end = start + seconds
-        while time.perf_counter() < end:
-            done += 1
-            events = [NewEvent(EVENT_TYPE, 1, (done * BULK + n).to_bytes(16, "big"), (), EVENT) for n in range(BULK)]
-            await log.append(append_of(done, stream_of(done), events, None))
-        return done * BULK / (time.perf_counter() - start)
-
-
-BENCHES = (
-    Bench("load", "an aggregate of 4 and of 1000 events", prepare_load),
-    Bench("bulk", "1000 events per append", prepare_bulk),
-)
+BENCHES = (Bench("load", "an aggregate of 4 and of 1000 events", prepare_load),)

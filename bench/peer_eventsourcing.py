@@ -1,9 +1,10 @@
-"""The peer `eventsourcing` on SQLite: its modes, each as its documentation has it, on the workload of these benches.
+"""The peer `eventsourcing`: its modes, each as its documentation has it, on the workload of these benches.
 
 Fairness. Its SQLite recorder opens the file in WAL mode and leaves `PRAGMA synchronous` at SQLite's default, which is
 FULL: the same durability as Diptych's log. It keeps no ledger of commands and no tags. Its payload has the same fields
-with the same values. It is synchronous, so its clients are threads; a bench takes its best number of them, found in the
-same run, whatever the number of Diptych's clients.
+with the same values. On PostgreSQL it has a pool of 16 connections, and inserts by functions of its own in the
+database, in one call. It is synchronous, so its clients are threads; a bench takes its best number of them, found in
+the same run, whatever the number of Diptych's clients.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,6 +15,7 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
 
 import msgspec
@@ -23,6 +25,7 @@ from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 from eventsourcing.utils import get_topic, resolve_topic
 
 from bench.harness import RATE, Contender, Settings, best, rate_of_threads
+from bench.places import SQLITE, Place
 from bench.workload import CUSTOMER, EVENT, EVENT_TYPE, NOTE, PRICE, QUANTITY, SKU
 
 NAME = "eventsourcing"
@@ -32,13 +35,25 @@ THREADS = (1, 2, 8)
 PROBE_SECONDS = 0.2
 
 
-def sqlite_environment(path: Path, *, cached: bool = False) -> dict[str, str]:
+def environment_of(url: str, *, cached: bool = False) -> dict[str, str]:
     """Its settings. `cached` is its cache of aggregates, trusted without asking the database: its fastest."""
-    environment = {
-        "PERSISTENCE_MODULE": "eventsourcing.sqlite",
-        "SQLITE_DBNAME": str(path),
-        "SQLITE_LOCK_TIMEOUT": "30",
-    }
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        environment = {
+            "PERSISTENCE_MODULE": "eventsourcing.sqlite",
+            "SQLITE_DBNAME": parts.path.removeprefix("/"),
+            "SQLITE_LOCK_TIMEOUT": "30",
+        }
+    else:
+        environment = {
+            "PERSISTENCE_MODULE": "eventsourcing.postgres",
+            "POSTGRES_DBNAME": "postgres",
+            "POSTGRES_HOST": parse_qs(parts.query)["host"][0],
+            "POSTGRES_USER": "postgres",
+            "POSTGRES_PASSWORD": "none",
+            "POSTGRES_POOL_SIZE": "16",
+            "POSTGRES_ENABLE_DB_FUNCTIONS": "y",
+        }
     if cached:
         environment |= {
             "AGGREGATE_CACHE_MAXSIZE": "100000",
@@ -185,9 +200,9 @@ class NoTranscoder(Transcoder):
         raise NotImplementedError
 
 
-def struct_environment(path: Path) -> dict[str, str]:
+def struct_environment(url: str) -> dict[str, str]:
     """The settings of this mode."""
-    return sqlite_environment(path) | {
+    return environment_of(url) | {
         "MAPPER_TOPIC": get_topic(StructMapper),
         "TRANSCODER_TOPIC": get_topic(NoTranscoder),
     }
@@ -201,14 +216,14 @@ class Mode:
     """One way to use it: an application, how an order is placed, and how an item is added by load and save."""
 
     name: str
-    environment: Callable[[Path], dict[str, str]]
+    environment: Callable[[str], dict[str, str]]
     place: Callable[[Application[UUID]], UUID]
     add_item: Callable[[Application[UUID], UUID], None]
     load: Callable[[Application[UUID], UUID], object]
 
-    def application(self, path: Path) -> Application[UUID]:
-        """An application of this mode on a database file."""
-        return Application[UUID](self.environment(path))
+    def application(self, url: str) -> Application[UUID]:
+        """An application of this mode in a place."""
+        return Application[UUID](self.environment(url))
 
 
 def _place_declared(application: Application[UUID]) -> UUID:
@@ -266,8 +281,8 @@ def _add_structs(application: Application[UUID], order_id: UUID) -> None:
     save(application, item_added(order_id, order.version + 1))
 
 
-DECLARED = Mode("declared", sqlite_environment, _place_declared, _add_declared, _load_declared)
-CACHED = Mode("cached", partial(sqlite_environment, cached=True), _place_declared, _add_declared, _load_declared)
+DECLARED = Mode("declared", environment_of, _place_declared, _add_declared, _load_declared)
+CACHED = Mode("cached", partial(environment_of, cached=True), _place_declared, _add_declared, _load_declared)
 STRUCTS = Mode("structs", struct_environment, _place_structs, _add_structs, _load_structs)
 MODES = (DECLARED, CACHED, STRUCTS)
 
@@ -275,21 +290,32 @@ MODES = (DECLARED, CACHED, STRUCTS)
 # --- What it is measured at -----------------------------------------------------------------------------------------
 
 
-def best_append(settings: Settings, threads: Iterable[int]) -> Contender:
+def best_append(settings: Settings, threads: Iterable[int], place: Place = SQLITE) -> Contender:
     """Appends of one event by its recorder, below its domain model: bytes in, as Diptych's log takes them."""
-    return _best([partial(_append, number) for number in threads], settings)
+    return _best([partial(_append, place, number) for number in threads], settings)
 
 
-def best_execute_new(settings: Settings, threads: Iterable[int], modes: Iterable[Mode] = MODES) -> Contender:
+def best_execute_new(
+    settings: Settings, threads: Iterable[int], modes: Iterable[Mode] = MODES, place: Place = SQLITE
+) -> Contender:
     """Orders placed: a new aggregate, saved."""
-    return _best([partial(_new, mode, number) for mode in modes for number in threads], settings)
+    return _best([partial(_new, place, mode, number) for mode in modes for number in threads], settings)
 
 
-def best_execute_existing(
-    settings: Settings, threads: Iterable[int], orders: int, events: int, modes: Iterable[Mode] = MODES
+def best_execute_existing(  # noqa: PLR0913 - what is measured
+    settings: Settings,
+    threads: Iterable[int],
+    *,
+    orders: int,
+    events: int,
+    modes: Iterable[Mode] = MODES,
+    place: Place = SQLITE,
 ) -> Contender:
     """Items added to existing orders, which have so many events at first: load, decide, save."""
-    return _best([partial(_existing, mode, number, orders, events) for mode in modes for number in threads], settings)
+    return _best(
+        [partial(_existing, place, mode, number, orders=orders, events=events) for mode in modes for number in threads],
+        settings,
+    )
 
 
 def _best(kinds: list[Callable[[float], Contender]], settings: Settings) -> Contender:
@@ -300,9 +326,9 @@ def _best(kinds: list[Callable[[float], Contender]], settings: Settings) -> Cont
     return next(kind(settings.seconds) for kind in kinds if kind(0).name == chosen.name)
 
 
-def _append(threads: int, seconds: float) -> Contender:
+def _append(place: Place, threads: int, seconds: float) -> Contender:
     def measure(folder: Path) -> dict[str, float]:
-        with closing(Application[UUID](sqlite_environment(folder / "peer.db"))) as application:
+        with place.opened(folder) as url, closing(Application[UUID](environment_of(url))) as application:
             insert = application.recorder.insert_events
 
             def work(_: int) -> None:
@@ -313,17 +339,19 @@ def _append(threads: int, seconds: float) -> Contender:
     return Contender(_name("recorder", threads), measure)
 
 
-def _new(mode: Mode, threads: int, seconds: float) -> Contender:
+def _new(place: Place, mode: Mode, threads: int, seconds: float) -> Contender:
     def measure(folder: Path) -> dict[str, float]:
-        with closing(mode.application(folder / "peer.db")) as application:
+        with place.opened(folder) as url, closing(mode.application(url)) as application:
             return {RATE: rate_of_threads(threads, seconds, lambda _: mode.place(application))}
 
     return Contender(_name(mode.name, threads), measure)
 
 
-def _existing(mode: Mode, threads: int, orders: int, events: int, seconds: float) -> Contender:
+def _existing(  # noqa: PLR0913 - what is measured
+    place: Place, mode: Mode, threads: int, seconds: float, *, orders: int, events: int
+) -> Contender:
     def measure(folder: Path) -> dict[str, float]:
-        with closing(mode.application(folder / "peer.db")) as application:
+        with place.opened(folder) as url, closing(mode.application(url)) as application:
             identities = seeded(application, mode, orders, events)
             turns = [0] * threads
 

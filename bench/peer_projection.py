@@ -25,6 +25,7 @@ from eventsourcing.projection import Projection, ProjectionRunner
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore, SQLiteTrackingRecorder
 from eventsourcing.utils import Environment, get_topic
 
+from bench.engine import file_url
 from bench.harness import RATE, Contender
 from bench.peer_eventsourcing import (
     NAME,
@@ -158,7 +159,7 @@ class ListeningSubscription(ListenNotifySubscription[ListeningRecorder]):
 
 def environment(folder: Path) -> dict[str, str]:
     """Settings for an application with a subscription, and a view in a file of its own."""
-    return struct_environment(folder / "peer.db") | {
+    return struct_environment(file_url(folder / "peer.db")) | {
         "APPLICATION_RECORDER_TOPIC": get_topic(ListeningRecorder),
         "SUMMARIES_SQLITE_DBNAME": str(folder / "peer.views.db"),
     }
@@ -219,7 +220,7 @@ def catch_up_in_a_loop(orders: int, view: type[OrderSummaries] = OrderSummaries)
 def _seed(folder: Path, orders: int) -> int:
     """Its log of so many orders, in the workload's order; gives the number of events."""
     identities = [uuid4() for _ in range(orders)]
-    with closing(Application[UUID](struct_environment(folder / "peer.db"))) as application:
+    with closing(Application[UUID](struct_environment(file_url(folder / "peer.db")))) as application:
         save(
             application,
             *(

@@ -11,6 +11,7 @@
     ├── Rejected             422  a business rule said no
     ├── ImportStopped        422  a line of an import that cannot be taken
     ├── UnreadableEvent      500  a stored event this context cannot decode
+    ├── ProjectionFailed     500  a view that is kept in step with the log cannot follow
     ├── Unavailable          503  a store cannot be reached, or will take no more
     │   └── NotAStore        503  what stands at the address is not a Diptych store
     ├── OutcomeUnknown       503  ask again with the same command id
@@ -160,6 +161,18 @@ class UnreadableEvent(DiptychError):
         self.position = position
         self.stream = stream
         self.type = type
+        self.reason = reason
+
+
+class ProjectionFailed(DiptychError):
+    """A view that is kept in step with the log cannot follow what was to be appended, so nothing was kept."""
+
+    code = "projection-failed"
+
+    def __init__(self, view: str, event: str, reason: str) -> None:
+        super().__init__(f"Nothing was kept: view {view}, kept in step with the log, cannot take {event}: {reason}")
+        self.view = view
+        self.event = event
         self.reason = reason
 
 

@@ -38,7 +38,11 @@ def test_every_setting_is_shown_with_its_value_and_where_it_comes_from(
         ["server.host", "127.0.0.1", "default"],
         ["server.port", "80", "DIPTYCH_SERVER_PORT"],
     ]
-    assert lines[-1] == ["cqrs.query_side.projections.OrderSummary.batch", "2", "diptych.yaml:6"]
+    assert lines[-3:] == [
+        ["cqrs.query_side.projections.OrderSummary.batch", "2", "diptych.yaml:6"],
+        ["cqrs.query_side.projections.OrderSummary.segments", "1", "default"],
+        ["cqrs.query_side.projections.OrderSummary.max_parked", "1000", "default"],
+    ]
 
 
 def test_settings_are_shown_as_json(diptych: Diptych, folder: Path) -> None:
@@ -88,6 +92,14 @@ def test_everything_that_is_wrong_is_told_at_once_and_ends_with_1(
     assert ran.err.splitlines() == ["diptych: the configuration is wrong:", *(f"  {line}" for line in told)]
     ran = diptych("config", "check", "--json")
     assert (ran.code, ran.err, ran.lines()) == (1, "", [{"problems": told}])
+
+
+def test_a_place_for_snapshots_that_is_none_is_told_with_its_line(diptych: Diptych, folder: Path) -> None:
+    (folder / "diptych.yaml").write_text("cqrs:\n  command_side:\n    snapshot:\n      storage: ftp://host/shop\n")
+    ran = diptych("config", "check")
+
+    assert ran.code == 1
+    assert "diptych.yaml:4: cqrs.command_side.snapshot.storage: 'ftp://host/shop' is no place for snapshots" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,18 @@
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from asyncio.subprocess import DEVNULL
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import SHOP
 from tests.cli.running import Diptych
+from tests.faults.tools import new_append, opened_log
 
 IMPORT = [sys.executable, "-m", "diptych", "event-store", "import"]
 
@@ -131,3 +134,18 @@ def test_one_that_is_stopped_in_the_middle_goes_on_and_keeps_nothing_twice(
         assert "stopped. The lines up to 1,000 are imported. Give the same command again: it goes on there." in said
     [done] = diptych(*words, "--json").lines()
     assert (done["imported"], done["before"]) == (1500, 1000)
+
+
+async def test_others_append_meanwhile_and_wait_for_a_batch_at_most(words: list[str], folder: Path) -> None:
+    (folder / "old.ndjson").write_text(lines_of(20_000))
+    async with opened_log(folder / "new.db") as log:
+        importing = await asyncio.create_subprocess_exec(*IMPORT, "old.ndjson", env=environment(), stderr=DEVNULL)
+        waited: list[float] = []
+        while importing.returncode is None:
+            began = time.monotonic()
+            await log.append(new_append("order-live"))
+            waited.append(time.monotonic() - began)
+            await asyncio.sleep(0.01)
+        assert importing.returncode == 0
+        assert (await log.head()).position == 20_000 + len(waited)
+        assert max(waited) < 3, "no import keeps the lock for itself"

@@ -31,6 +31,21 @@ def test_help_names_the_environment_that_stands_for_an_option(diptych: Diptych, 
     assert "DIPTYCH_STORE" in diptych(*command.split(), "--help").out.replace("\n", "")
 
 
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        ("nope", "diptych"),
+        ("event-store strem", "diptych event-store"),
+        ("event-store stream --limit many", "diptych event-store stream"),
+        ("projection rebuild", "diptych projection rebuild"),
+    ],
+)
+def test_wrong_use_names_the_help_that_helps(diptych: Diptych, words: str, command: str) -> None:
+    ran = diptych(*words.split())
+    assert ran.code == 2
+    assert ran.err.endswith(f"Try: {command} --help\n")
+
+
 def test_help_imports_neither_a_store_nor_the_demo() -> None:
     code = "import json, sys; from diptych.cli import main; main(['--version']); print(json.dumps(list(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

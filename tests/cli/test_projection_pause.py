@@ -22,9 +22,9 @@ def test_a_paused_view_stays_as_it_is_until_it_is_resumed(diptych: Diptych, stor
 
     asyncio.run(ask_in_vain())
     looked = diptych("projection", "status")
-    assert looked.code == 0
-    assert looked.out.splitlines()[1].split()[:5] == ["OrderSummary", "paused", "3", "4", "1"]
-    assert looked.out.endswith(":\n  diptych projection resume OrderSummary\n")
+    assert looked.code == 1
+    assert looked.out.splitlines()[1].split()[:5] == ["OrderSummary", "paused", "1", "3", "1"]
+    assert ": an operator has paused it\n  diptych projection resume OrderSummary\n" in looked.out
 
     assert diptych("projection", "resume", "OrderSummary").out.startswith(
         "OrderSummary goes on; it was paused since 20"
@@ -48,21 +48,22 @@ def test_pausing_and_resuming_twice_is_done_and_said(diptych: Diptych, store: st
     assert (again.code, again.out) == (0, "OrderSummary is not paused.\n")
 
 
-def test_as_json_they_say_since_when(diptych: Diptych, store: str) -> None:
-    def run(verb: str) -> dict[str, str]:
-        [line] = diptych("projection", verb, "OrderSummary", "--json").lines()
+def test_as_json_they_say_since_when_and_why(diptych: Diptych, store: str) -> None:
+    def run(verb: str, *more: str) -> dict[str, str]:
+        [line] = diptych("projection", verb, "OrderSummary", *more, "--json").lines()
         assert isinstance(line, dict)
         return line
 
-    first = run("pause")
+    first = run("pause", "--because", "the disk is full")
     since = first["paused_since"]
     assert datetime.now(UTC) - datetime.fromisoformat(since) < timedelta(minutes=1)
-    assert first == {"view": "OrderSummary", "paused_since": since, "was_paused": False}
-    assert run("pause") == {"view": "OrderSummary", "paused_since": since, "was_paused": True}
+    pause = {"view": "OrderSummary", "paused_since": since, "because": "the disk is full"}
+    assert first == pause | {"was_paused": False}
+    assert run("pause", "--because", "another reason") == pause | {"was_paused": True}
     [[row]] = diptych("projection", "status", "--json").lines()
-    assert (row["state"], row["paused_since"]) == ("paused", since)
-    assert run("resume") == {"view": "OrderSummary", "paused_since": since}
-    assert run("resume") == {"view": "OrderSummary", "paused_since": None}
+    assert (row["state"], row["pause"]) == ("paused", {"since": since, "reason": "the disk is full"})
+    assert run("resume") == pause
+    assert run("resume") == {"view": "OrderSummary", "paused_since": None, "because": None}
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume"])

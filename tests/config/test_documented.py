@@ -32,4 +32,4 @@ def test_the_pages_file_says_every_setting_and_mostly_what_holds_anyway(folder: 
 
     assert {".".join(path).replace("OrderSummary", ANY) for path in configuration.origins} == keys
     differ = [field for field in SETTINGS if getattr(configuration, field) != getattr(Configuration(), field)]
-    assert differ == ["target", "store"]
+    assert differ == ["target", "store", "storage"]

@@ -15,14 +15,21 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "shop.db"
 
 
-@pytest.fixture(params=list(RELEASES) or [""])
+NEWEST = max(RELEASES, key=int, default="")
+EACH = [pytest.param(each, marks=[] if each == NEWEST else pytest.mark.soak) for each in RELEASES] or [
+    pytest.param(NEWEST)
+]
+"""What takes longer is tried with the newest release, and in a soak with the others."""
+
+
+@pytest.fixture(params=EACH)
 def own_postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A server of each release that is on this machine, for one test alone: it may be killed."""
+    """A server for one test alone: it may be killed."""
     with running(programs_of(request.param)) as server:
         yield server
 
 
-@pytest.fixture(params=["sqlite", *RELEASES])
+@pytest.fixture(params=["sqlite", *EACH])
 def url(request: pytest.FixtureRequest, path: Path, servers: Callable[[Path], Server]) -> str:
-    """The URL of a new store in a file, and of one on each release."""
+    """The URL of a new store, in a file and on PostgreSQL."""
     return url_of(path) if request.param == "sqlite" else new_store(servers(programs_of(request.param)))

@@ -1,4 +1,4 @@
-"""Faults 1, 2, 3 and 5: others who hold, keep, lose and share the log's lock."""
+"""Faults 1, 2, 3, 5 and 8: others who hold, keep, lose and share the log's lock."""
 
 import asyncio
 import signal
@@ -177,4 +177,14 @@ async def test_5_an_append_without_a_condition_that_races_conditional_ones_keeps
             assert events.version == len(events.events) == 2 + len(kept) + 4
             records = [event for event in (await one.read_records(0, 10_000)).events if event.stream == stream]
             assert [event.version for event in records] == list(range(1, events.version + 1))
+    check_file(path)
+
+
+async def test_8_appends_over_streams_and_tags_in_opposite_orders_do_not_deadlock(path: Path) -> None:
+    async with opened_log(path) as one, opened_log(path) as other:
+        names = [f"{number}" for number in range(20)]
+        there = [new_append(f"s-{name}", tags=(f"t:{name}", "t:all")) for name in names * 10]
+        back = [new_append(f"s-{name}", tags=("t:all", f"t:{name}")) for name in reversed(names * 10)]
+        outcomes = await asyncio.gather(*[one.append(each) for each in there], *[other.append(each) for each in back])
+        assert sorted(outcome.position for outcome in outcomes) == list(range(1, 401))
     check_file(path)

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import subprocess
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -37,8 +36,14 @@ async def restored(server: Server, dump: Path, url: str) -> None:
 
 
 async def tool(server: Server, name: str, *arguments: str) -> None:
-    command = [server.programs / name, *arguments]
-    await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
+    """Runs one of the release's programs."""
+    await run(str(server.programs / name), *arguments)
+
+
+async def run(*command: str) -> None:
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    _, complaint = await process.communicate()
+    assert process.returncode == 0, complaint
 
 
 async def new_database(server: Server, url: str, name: str) -> str:
@@ -135,7 +140,7 @@ async def fail_over(server: Server, copy: Path) -> None:
     """The server dies, and one with an older copy of its files comes up in its place."""
     await asyncio.to_thread(server.stop)
     await asyncio.to_thread(shutil.rmtree, server.folder / "data")
-    await asyncio.to_thread(subprocess.run, ["cp", "-a", copy, server.folder / "data"], check=True)
+    await run("cp", "-a", str(copy), str(server.folder / "data"))
     await asyncio.to_thread(server.start)
 
 
@@ -143,7 +148,7 @@ async def copied(server: Server) -> Path:
     """A copy of the server's files as they are now."""
     copy = server.folder / "copy"
     await asyncio.to_thread(server.stop)
-    await asyncio.to_thread(subprocess.run, ["cp", "-a", server.folder / "data", copy], check=True)
+    await run("cp", "-a", str(server.folder / "data"), str(copy))
     await asyncio.to_thread(server.start)
     return copy
 

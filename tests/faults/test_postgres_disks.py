@@ -16,7 +16,8 @@ from diptych.log import Append, Outcome
 from diptych.stores.postgres import writer
 from diptych.stores.postgres.address import address_of
 from diptych.stores.postgres.log import PostgresLog
-from tests.conftest import RELEASES, new_store, programs_of
+from tests.conftest import new_store, programs_of
+from tests.faults.conftest import EACH
 from tests.faults.postgres_tools import check_tables, opened, session
 from tests.faults.tools import new_append
 from tests.postgres import Server, running
@@ -47,7 +48,7 @@ async def failing(url: str, table: str, condition: str, state: str) -> AsyncIter
 @pytest.mark.parametrize(
     ("table", "condition"),
     [
-        *[("event", f"NEW.stream = 'failing-1' AND NEW.version = {k}") for k in (1, 2, 3, 5)],
+        *[("event", f"NEW.stream = 'failing-1' AND NEW.version = {k}") for k in (1, 3, 5)],
         ("event_tag", "NEW.tag = 'b:2' AND NEW.position = 5"),
         ("ledger", "NEW.stream = 'failing-1'"),
     ],
@@ -69,7 +70,7 @@ async def test_17_an_append_that_fails_at_any_row_leaves_nothing_of_it(
     await check_tables(url)
 
 
-@pytest.mark.parametrize("at", range(5))
+@pytest.mark.parametrize("at", [0, 2, 4])
 async def test_17_one_append_of_a_group_that_fails_harms_no_other(each_postgres: Server, at: int) -> None:
     url = await asyncio.to_thread(new_store, each_postgres)
     group = [new_append(f"good-{number}", events=2) for number in range(4)]
@@ -175,7 +176,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
-@pytest.fixture(params=list(RELEASES) or [""])
+@pytest.fixture(params=EACH)
 def syncing_postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server that forces what it commits to the disk."""
     with running(programs_of(request.param), fsync="on") as server:

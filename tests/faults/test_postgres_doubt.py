@@ -13,6 +13,7 @@ from diptych.log import FirstOutcome, Outcome
 from diptych.stores.postgres import connection, writer
 from diptych.stores.postgres import log as log_module
 from tests.conftest import new_store
+from tests.faults.historian import notes_in
 from tests.faults.postgres_tools import (
     Proxy,
     append_in,
@@ -22,7 +23,7 @@ from tests.faults.postgres_tools import (
     session,
     waits_for_the_lock,
 )
-from tests.faults.tools import new_append, until
+from tests.faults.tools import end, new_append, say, start, until
 from tests.postgres import Server
 
 
@@ -120,3 +121,25 @@ async def test_22_a_backend_that_stands_still_with_the_lock_holds_up_others_in_b
         assert outcome == await other.outcome("stopped")
         assert outcome.position == 3
     await check_tables(url)
+
+
+async def test_22_a_process_that_stands_still_in_the_middle_of_its_appends_holds_up_nobody(postgres_url: str) -> None:
+    process = await start("historian", postgres_url, "stopped", 8, 100_000, 0)
+    assert process.stdout is not None
+    try:
+        await process.stdout.readline()
+        await say(process)
+        reading = asyncio.create_task(process.stdout.read())
+        async with opened(postgres_url) as log:
+            await until(lambda: has(log, 20))
+            for _ in range(5):
+                process.send_signal(signal.SIGSTOP)
+                await asyncio.sleep(0.02)  # the server ends what it was sent
+                head = (await log.head()).position
+                assert (await log.append(new_append("other-1"))).position == head + 1
+                process.send_signal(signal.SIGCONT)
+                await until(lambda at=head: has(log, at + 20))
+    finally:
+        await end(process)
+    assert list(notes_in(await reading))
+    await check_tables(postgres_url)

@@ -9,11 +9,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from diptych.http import Gateway
 from diptych.http.problems import TITLES
+from diptych.read import Failure, Pause
 from diptych.stores import store_at
 from tests.app.shop import shop
 from tests.http.asking import ORDERS_OF, PLACE, check_problem, order_body, placed
 from tests.http.conftest import client_of, gateway_of
-from tests.http.contexts import odd
 
 
 async def test_the_page_needs_nothing_from_elsewhere(client: AsyncClient) -> None:
@@ -66,27 +66,51 @@ async def test_a_gateway_is_ready_when_its_views_are(client: AsyncClient) -> Non
         "ready": True,
         "reasons": [],
         "views": {
-            "OrderSummary": {"position": 1, "lag_events": 0, "lag_seconds": 0, "standing_still": False, "paused": False}
+            "OrderSummary": {
+                "generation": 1,
+                "position": 1,
+                "lag_events": 0,
+                "lag_seconds": 0,
+                "standing_still": False,
+                "paused": False,
+                "parked": 0,
+                "dead_letters": 0,
+                "segments_without_owner": 0,
+            }
         },
     }
 
 
-async def test_a_projection_that_stands_still_is_not_ready() -> None:
-    body = {
-        "thing_id": "01890a5d-ac96-774b-bcce-b302099a8057",
-        "at": "2026-01-01T00:00:00Z",
-        "part": {"name": "poison", "weight": "1"},
-    }
-    async with client_of(Gateway(odd, "memory://")) as client:
-        token = (await client.post("/odd ones/commands/note ü", json=body)).headers["diptych-token"]
-        await client.get("/odd ones/queries/Things", headers={"Diptych-After": token, "Prefer": "wait=10"})
+async def test_a_projection_that_stands_still_is_not_ready(sqlite_url: str) -> None:
+    async with client_of(Gateway(shop, sqlite_url)) as client:
+        token = (await placed(client)).headers["diptych-token"]
+        await client.get(ORDERS_OF, params={"customer_id": "c"}, headers={"Diptych-After": token})
+    shape = shop.folds[0].shape
+    gateway = Gateway(shop, sqlite_url, projectors=False)
+    async with client_of(gateway) as client, store_at(sqlite_url).views() as views:
+        await placed(client, "2")
+        [generation] = await views.generations(shape)
+        failure = Failure("store", 2, "the disk is full", "2026-01-31T12:00:00+00:00")
+        await views.record_failure(shape, generation.checkpoints[0], failure)
         response = await client.get("/readyz")
         figures = await client.get("/metrics")
 
     assert response.status_code == 503
-    assert response.json()["reasons"] == ["view ThingView stands still at position 0"]
-    assert 'projection_standing_still{view="ThingView"} 1.0' in figures.text
-    assert 'projection_lag_events{view="ThingView"} 1.0' in figures.text
+    assert response.json()["reasons"] == ["view OrderSummary stands still at position 1"]
+    assert 'projection_standing_still{view="OrderSummary"} 1.0' in figures.text
+    assert 'projection_lag_events{view="OrderSummary"} 1.0' in figures.text
+
+
+async def test_a_view_that_is_being_filled_is_not_ready(sqlite_url: str) -> None:
+    async with client_of(Gateway(shop, sqlite_url, projectors=False)) as client:
+        assert (await client.get("/readyz")).json()["reasons"] == ["view OrderSummary stands still at position 0"]
+        async with store_at(sqlite_url).log() as log, store_at(sqlite_url).views() as views:
+            await views.prepare(shop.folds[0].shape, log.log_id)
+        response = await client.get("/readyz")
+
+    assert response.status_code == 503
+    assert response.json()["reasons"] == ["view OrderSummary is being filled, and is at position 0"]
+    assert response.json()["views"]["OrderSummary"]["segments_without_owner"] == 1
 
 
 async def test_a_view_that_lags_too_far_is_not_ready(sqlite_url: str) -> None:
@@ -107,14 +131,14 @@ async def test_a_view_that_lags_too_far_is_not_ready(sqlite_url: str) -> None:
 async def test_a_paused_view_is_shown_and_not_ready_when_it_lags_too_far(sqlite_url: str) -> None:
     gateway = Gateway(shop, sqlite_url, settings=gateway_of(shop, max_lag=timedelta(0))._settings)
     async with client_of(gateway) as client, store_at(sqlite_url).views() as views:
-        await views.pause(shop.folds[0].shape, "2026-01-31T12:00:00+00:00")
+        await views.pause(shop.folds[0].shape, Pause("2026-01-31T12:00:00+00:00", "moving the disk"))
         response = await client.get("/readyz")
         assert (response.status_code, response.json()["views"]["OrderSummary"]["paused"]) == (200, True)
 
         token = (await placed(client)).headers["diptych-token"]
         asked = await client.get(ORDERS_OF, params={"customer_id": "c"}, headers={"Diptych-After": token})
         check_problem(asked, 503, "not-caught-up")
-        assert "it is paused since 2026-01-31T12:00:00+00:00" in asked.json()["detail"]
+        assert "it is paused since 2026-01-31T12:00:00+00:00: moving the disk" in asked.json()["detail"]
 
         response = await client.get("/readyz")
         assert response.status_code == 503

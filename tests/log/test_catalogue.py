@@ -117,6 +117,15 @@ def test_unknown_fields_of_a_newer_writer_are_passed_over() -> None:
     assert CATALOGUE.decode(stored("old-name", 3, b'{"amount":"1","new":[1]}')) == Renamed(amount=Decimal(1))
 
 
+def test_a_field_that_was_added_has_its_default_in_events_from_before() -> None:
+    class Noted(Event, name="old-name", schema=3):
+        amount: Decimal
+        note: str = "none"
+
+    before = stored("old-name", 3, b'{"amount":"1"}')
+    assert EventCatalogue([Noted]).decode(before) == Noted(amount=Decimal(1), note="none")
+
+
 def test_an_event_comes_with_its_record() -> None:
     metadata = Metadata(command_id="c", correlation_id="o", causation_id="a", actor="é", traceparent="t")
     record = RecordedEvent(

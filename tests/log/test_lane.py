@@ -180,3 +180,70 @@ async def test_a_lone_append_waits_for_nobody() -> None:
     await asyncio.gather(lane.append(append("1")), one_turn_later())
 
     assert held.groups == [["0"], ["1"], ["late"]]
+
+
+async def test_a_commit_alone_waits_for_the_group_in_flight_and_the_next_group_waits_for_it() -> None:
+    held = Held()
+    lane = Lane(held)
+    done: list[str] = []
+
+    async def alone() -> Outcome:
+        done.extend([*map("".join, held.groups), "alone"])
+        await turn()
+        assert len(held.groups) == 1, "nothing else is committed meanwhile"
+        return kept(append("batch"))
+
+    first = asyncio.create_task(lane.append(append("0")))
+    await turn()
+    batch = asyncio.create_task(lane.alone(alone))
+    await turn()
+    second = asyncio.create_task(lane.append(append("1")))
+    await turn()
+    assert done == []
+    held.gate.set()
+    assert (await batch).command_id == "batch"
+    await asyncio.gather(first, second)
+    assert done == ["0", "alone"]
+    assert held.groups == [["0"], ["1"]]
+
+
+@pytest.mark.parametrize("error", [Conflict("a", "b"), RuntimeError("broken")])
+async def test_a_commit_alone_that_fails_tells_its_caller_and_the_lane_goes_on(error: Exception) -> None:
+    held = Held()
+    held.gate.set()
+    lane = Lane(held)
+
+    async def answers() -> DiptychError:
+        if isinstance(error, DiptychError):
+            return error
+        raise error
+
+    async def fails() -> Outcome:
+        raise error
+
+    for commit in (answers, fails):
+        with pytest.raises((Conflict, Unavailable)) as raised:
+            await lane.alone(commit)
+        assert raised.value is error or "broken" in str(raised.value)
+    assert (await lane.append(append("1"))).command_id == "1"
+
+
+async def test_a_commit_alone_is_made_to_its_end_where_its_caller_goes_away() -> None:
+    lane = Lane(Held())
+    gate = asyncio.Event()
+    ended: list[str] = []
+
+    async def alone() -> Outcome:
+        await gate.wait()
+        ended.append("alone")
+        return kept(append("batch"))
+
+    caller = asyncio.create_task(lane.alone(alone))
+    await turn()
+    caller.cancel()
+    closing = asyncio.create_task(lane.close())
+    await turn()
+    assert not closing.done()
+    gate.set()
+    await closing
+    assert ended == ["alone"]

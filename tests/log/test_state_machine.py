@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from diptych.errors import DiptychError
-from diptych.log import Append, EventLog, EventQuery, Match, NewEvent, NoneNewer, StreamAt
+from diptych.log import Append, Batch, BatchEvent, EventLog, EventQuery, Match, NewEvent, NoneNewer, StreamAt
 from diptych.stores import Store
 from diptych.stores.memory import MemoryStore
 from diptych.stores.postgres import PostgresStore
@@ -137,6 +137,14 @@ class SameLogs(RuleBasedStateMachine):
             return [(type(one), str(one)) if isinstance(one, BaseException) else one for one in answers]
 
         self.same(together)
+
+    @rule(wishes=st.lists(WISHES.filter(lambda wish: bool(wish.events)), min_size=1, max_size=6))
+    def append_batch(self, wishes: list[Wish]) -> None:
+        appends = [self.append_of(wish) for wish in wishes]
+        events = [BatchEvent(one.stream, event, one.metadata) for one in appends for event in one.events]
+        expected = {one.stream: one.condition.version for one in appends if isinstance(one.condition, StreamAt)}
+        batch = Batch(appends[0].command_id, appends[0].fingerprint, events, expected)
+        self.same(lambda log: log.append_batch(batch))
 
     @rule(by=st.integers(-HOUR, HOUR))
     def jump(self, by: int) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -170,7 +171,18 @@ def test_a_url_that_names_no_place_for_snapshots_says_what_does(url: str) -> Non
         snapshots_at(url)
 
 
+class WithoutDriver:
+    """Finds modules as where obstore is not installed."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        if name == "obstore":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
 def test_object_storage_without_its_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "diptych.stores.objects", None)
-    with pytest.raises(ModuleNotFoundError):
+    for name in [name for name in sys.modules if name.startswith(("diptych.stores.objects", "obstore"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [WithoutDriver(), *sys.meta_path])
+    with pytest.raises(Unavailable, match=r'pip install "diptych\[objects\]"'):
         snapshots_at("file:///var/lib/shop")

@@ -1,7 +1,6 @@
 """Every hot statement on PostgreSQL finds its rows by an index; those of the log whatever the statistics say."""
 
 import asyncio
-import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,26 +10,27 @@ import pytest
 
 from diptych import View
 from diptych.read import Order, Selector, ViewShape, ge
-from diptych.stores.postgres import select
 from diptych.stores.postgres.address import Address, address_of
 from diptych.stores.postgres.connection import BY_INDEX, connect
 from diptych.stores.postgres.projected import view_statements
 from diptych.stores.postgres.rows import RowTable
+from diptych.stores.postgres.select import PostgresSelect
 from tests.conftest import new_store
 from tests.postgres import Server
 
-EVENTS = 1_000_000 if os.environ.get("DIPTYCH_SOAK") else 50_000
+EVENTS = 50_000
+MILLION = 1_000_000
 
-FILL = f"""
+FILL = """
 INSERT INTO diptych.event (position, version, recorded_at, schema, stream, type, event_id, tags, data, metadata)
 SELECT n, 1 + n / 20000, n, 1, 'order-' || n % 20000, CASE WHEN n % 1000 = 0 THEN 'Rare' ELSE 'Often' || n % 3 END,
-    decode(lpad(to_hex(n), 32, '0'), 'hex'), '[]', '{{}}', '{{}}'
-FROM generate_series(1, {EVENTS}) AS n;
+    decode(lpad(to_hex(n), 32, '0'), 'hex'), '[]', '{}', '{}'
+FROM generate_series(1, $events) AS n;
 INSERT INTO diptych.event_tag (tag, position, type)
 SELECT tag, n, 'Often'
-FROM generate_series(1, {EVENTS}) AS n, LATERAL (VALUES ('id:' || n % 5000), ('all:1')) AS tags (tag);
+FROM generate_series(1, $events) AS n, LATERAL (VALUES ('id:' || n % 5000), ('all:1')) AS tags (tag);
 INSERT INTO diptych.ledger (position, version, recorded_at, events, command_id, stream, fingerprint)
-SELECT n, 1, n, 1, 'command-' || n, 'order-' || n, '' FROM generate_series(1, {EVENTS}) AS n;
+SELECT n, 1, n, 1, 'command-' || n, 'order-' || n, '' FROM generate_series(1, $events) AS n;
 """
 
 HOT: dict[str, tuple[list[Any], str]] = {
@@ -44,22 +44,32 @@ HOT: dict[str, tuple[list[Any], str]] = {
     "read_types": ([EVENTS // 2, 500, ["Rare", "Often1"], 100_000], "event_pkey"),
     "read_records": ([EVENTS // 2, 500], "event_pkey"),
     "read_records_types": ([EVENTS // 2, 500, ["Rare", "Often1"], 100_000], "event_pkey"),
+    "kinds": ([], "event_kind_pkey"),
     "event_at": ([7], "event_pkey"),
     "last_upto": ([7], "event_pkey"),
 }
 IN_ORDER = ["head", "load", "read", "read_types", "read_records", "read_records_types", "last_upto"]
 
 
-@pytest.fixture(scope="module", params=["with statistics", "without"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((EVENTS, True), id="with statistics"),
+        pytest.param((EVENTS, False), id="without"),
+        pytest.param((MILLION, True), id="a million with statistics", marks=pytest.mark.soak),
+        pytest.param((MILLION, False), id="a million without", marks=pytest.mark.soak),
+    ],
+)
 def filled(postgres: Server, request: pytest.FixtureRequest) -> Address:
     """A log of many events, which the planner knows or does not know yet."""
     address = address_of(new_store(postgres))
+    events, statistics = request.param
 
     async def fill() -> None:
         connection = await asyncpg.connect(address.dsn)
-        await connection.execute(address.placed(FILL))
+        await connection.execute(address.placed(FILL).replace("$events", str(events)))
         await connection.execute(address.placed("ALTER TABLE diptych.event SET (autovacuum_enabled = off)"))
-        if request.param == "with statistics":
+        if statistics:
             await connection.execute("VACUUM ANALYZE")
         await connection.close()
 
@@ -87,6 +97,18 @@ async def test_a_statement_of_the_log_uses_its_index(filled: Address, name: str)
     for plan in await plans(filled, BY_INDEX, filled.statements("log.sql")[name], binds):
         assert re.search(rf"\b{index}\b", plan), plan
         assert "Seq Scan" not in plan, plan
+
+
+@pytest.mark.parametrize(
+    ("name", "binds"), [("restore", ["order-7", "shape"]), ("restore_many", [["order-7", "order-8"], ["shape"] * 2])]
+)
+async def test_a_stream_is_restored_by_indexes_alone(filled: Address, name: str, binds: list[Any]) -> None:
+    sql = filled.statements("snapshots.sql")[name]
+    for plan in await plans(filled, BY_INDEX, sql, binds):
+        for index in ("snapshot_pkey", "event_pkey", "event_stream"):
+            assert re.search(rf"\b{index}\b", plan), plan
+        assert "Seq Scan" not in plan, plan
+        assert "Sort" not in plan, plan
 
 
 SPANNED: dict[str, tuple[list[Any], str]] = {
@@ -123,6 +145,9 @@ APPENDS = {
     "ARRAY[1], ARRAY[1], ARRAY['T'], ARRAY[1], ARRAY['e'::bytea], ARRAY['[\"id:7\"]'], ARRAY['{}'::bytea])",
     "one": "SELECT * FROM diptych.append_one('1000', 0, 'new-2', 'x', 'order-8', NULL, '{}', 'T', 1, 'e', "
     "'[\"id:7\"]', '{}')",
+    "a batch": "SELECT * FROM diptych.append_batch('1000', 0, true, 'new-3', 'x', ARRAY['order-7', 'new-1'], "
+    "ARRAY[NULL, 0]::bigint[], ARRAY[1, 2], ARRAY[1, 1], ARRAY['T', 'U'], ARRAY[1, 1], ARRAY['e', 'f']::bytea[], "
+    "ARRAY['[\"id:7\"]', '[]'], ARRAY['{}', '{}']::bytea[], ARRAY['{}', '{}']::bytea[])",
 }
 
 
@@ -161,11 +186,11 @@ async def test_rows_are_found_by_key_by_a_declared_index_and_page_by_page(postgr
     late = Selector(order=(Order("amount", descending=True), Order("sale_id", descending=False)), after=(500, "7"))
     for (sql, binds), index in [
         (table.lookup(["1", "2", "3"]), "Sale_1_pkey"),
-        (select.select(table, Selector(filters=(("amount", ge(990)),)), 10), "Sale_1_0"),
-        (select.select(table, Selector(order=(Order("amount", descending=False),)), 10), "Sale_1_0"),
-        (select.select(table, Selector(order=(Order("shop", descending=True),)), 10), "Sale_1_1"),
-        (select.select(table, Selector(order=(Order("shop", descending=False),)), 10), "Sale_1_1"),
-        (select.select(table, late, 10), "Sale_1_0"),
+        (PostgresSelect(table).rows(Selector(filters=(("amount", ge(990)),)), 10), "Sale_1_0"),
+        (PostgresSelect(table).rows(Selector(order=(Order("amount", descending=False),)), 10), "Sale_1_0"),
+        (PostgresSelect(table).rows(Selector(order=(Order("shop", descending=True),)), 10), "Sale_1_1"),
+        (PostgresSelect(table).rows(Selector(order=(Order("shop", descending=False),)), 10), "Sale_1_1"),
+        (PostgresSelect(table).rows(late, 10), "Sale_1_0"),
     ]:
         assert index in (await plans(address, {}, sql, binds))[0], sql
 

@@ -9,8 +9,8 @@ import pytest
 from diptych import View
 from diptych.read import Order, Selector, ViewShape, ge
 from diptych.stores.sql import load_script, load_statements
-from diptych.stores.sqlite import select
 from diptych.stores.sqlite.rows import RowTable
+from diptych.stores.sqlite.select import SqliteSelect
 
 SQL = load_statements("diptych.stores.sqlite", "log.sql")
 
@@ -30,6 +30,7 @@ HOT = {
     "read_types": ((0, 9, "[]", 1), "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
     "read_records": ((0, 1), "SEARCH event USING INTEGER PRIMARY KEY (rowid>?)"),
     "read_records_types": ((0, 9, "[]", 1), "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+    "kinds": ((), "SCAN event_kind"),
     "event_at": ((1,), "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)"),
 }
 
@@ -103,7 +104,7 @@ HOT_VIEWS: dict[str, tuple[Any, ...]] = {
     "is_held": (("v", 1, 0, "k", ""), f"SEARCH diptych_letter USING COVERING {BY_KEY})"),
     "forget": (("v", 1, 0, "k", "", 9), f"SEARCH diptych_letter USING COVERING {BY_KEY} AND position<?)"),
     "letters": ((1, "v", 0, 9), "SEARCH diptych_letter USING PRIMARY KEY (name=? AND generation=? AND position>?)"),
-    "letters_of": (("v", 1, 0, 9, "k", ""), f"SEARCH diptych_letter USING {BY_KEY} AND position>?)"),
+    "letters_of": (("v", 1, 0, 9, "k", ""), f"SEARCH diptych_letter USING {BY_KEY} AND position>? AND position<?)"),
     "first_letter": (("v", 1, 9), "SEARCH diptych_letter USING PRIMARY KEY (name=? AND generation=? AND position<?)"),
     "first_letter_of": (
         ("v", 1, 9, "[]"),
@@ -162,7 +163,7 @@ def test_rows_are_found_by_key(views: tuple[sqlite3.Connection, RowTable[Sale]])
 
 def test_rows_are_found_by_a_declared_index(views: tuple[sqlite3.Connection, RowTable[Sale]]) -> None:
     connection, table = views
-    statement = select.select(table, Selector(filters=(("amount", ge(3)),)), 10)
+    statement = SqliteSelect(table).rows(Selector(filters=(("amount", ge(3)),)), 10)
     assert "USING INDEX diptych_Sale_1_amount (amount>?)" in plan(connection, *statement)
 
 
@@ -172,5 +173,5 @@ def test_a_late_page_is_read_from_the_index(
 ) -> None:
     connection, table = views
     order = (Order("amount", descending), Order("sale_id", descending=False))
-    found = plan(connection, *select.select(table, Selector(order=order, after=(7, "x")), 10))
+    found = plan(connection, *SqliteSelect(table).rows(Selector(order=order, after=(7, "x")), 10))
     assert f"USING INDEX diptych_Sale_1_amount (amount{'<' if descending else '>'}?)" in found

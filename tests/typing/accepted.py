@@ -23,10 +23,12 @@ from diptych import (
     View,
     Views,
     between,
+    every,
     ge,
     gt,
     le,
     lt,
+    never,
     one_of,
     prefix,
 )
@@ -203,3 +205,15 @@ def tests() -> None:
     given(orders, placed).when(PlaceOrder(order_id="1")).rejects("order-exists")
     given(orders).when(PlaceOrder(order_id="1")).then(OrderShipped(order_id="1"), OrderShipped(order_id="2"))
     given(summaries, OrderShipped(order_id="1")).shows(OrderSummary(order_id="1", customer_id="c", total=Decimal(1)))
+
+
+# A policy is a function of the aggregate's own state; the ready-made ones go with every state.
+
+
+def when_placed(events: int, order: Order) -> bool:
+    return order.placed and events > 10
+
+
+assert_type(Aggregate("order", id="order_id", initial=Order(), snapshots=when_placed), Aggregate[Order])
+assert_type(Aggregate("order", id="order_id", initial=Order(), snapshots=every(10)), Aggregate[Order])
+assert_type(Aggregate("order", id="order_id", initial=Order(), snapshots=never, version=2), Aggregate[Order])

@@ -6,7 +6,7 @@
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from diptych import App, BoundedContext, Event, Query, Receipt, Recorded, View, Views
+from diptych import Aggregate, App, BoundedContext, Event, Query, Receipt, Recorded, View, Views
 from diptych.testing import given
 from tests.typing.model import (
     Customer,
@@ -187,3 +187,14 @@ def tests() -> None:
     given(orders).shows()  # type: ignore[attr-defined]  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
     given(summaries).when(PlaceOrder(order_id="1"))  # type: ignore[attr-defined]  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
     given(summaries).shows(Customer(customer_id="c"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+# A policy of another state, and one that says nothing.
+
+
+def when_dispatched(events: int, parcel: Parcel) -> bool:
+    return events > 10
+
+
+Aggregate("order", id="order_id", initial=Order(), snapshots=100)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+Aggregate[Order]("order", id="order_id", initial=Order(), snapshots=when_dispatched)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

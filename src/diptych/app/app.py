@@ -24,7 +24,7 @@ from diptych.log import (
     to_microseconds,
 )
 from diptych.messages import Command, Event, Query
-from diptych.read import ASK_TIMEOUT, Answer, QueryHandler, QuerySide, Standing, ViewShape, ViewStore
+from diptych.read import ASK_TIMEOUT, Answer, QueryHandler, QuerySide, ReadableViews, Standing, ViewShape
 from diptych.write import AggregateRules, Envelope, Receipt, States, Surroundings, WriteSide
 
 R = TypeVar("R")
@@ -44,7 +44,7 @@ class App:
         queries: Iterable[QueryHandler],
         shapes: Sequence[ViewShape[Any]],
         log: EventLog,
-        views: ViewStore,
+        views: ReadableViews,
         snapshots: SnapshotStore,
     ) -> None:
         self.log = log

@@ -9,6 +9,7 @@ from diptych.log import Upcaster, tag
 from diptych.messages import Command, Event, Query, Shape, View
 from diptych.messages.signature import is_message, place, read_signature
 from diptych.read import FoldRules, Projection, QueryHandler, Views, ViewShape
+from diptych.read.projection import Mode
 from diptych.read.queries import QueryFunction
 from diptych.write import AggregateRules
 
@@ -89,10 +90,12 @@ def check_views(projections: Sequence[Projection[Any]], problems: list[str]) -> 
             problems.append(
                 f"{place(view)} has a projection with version={projection.version}; versions are counted from 1"
             )
+        if projection.mode not in get_args(Mode):
+            problems.append(f"{place(view)} has a projection with mode={projection.mode!r}; say async or sync")
         if not projection.handlers:
             problems.append(f"{place(view)} has a projection that handles no event")
         try:
-            shape = ViewShape(view, projection.version)
+            shape = ViewShape(view, projection.version, sync=projection.mode == "sync")
         except (TypeError, NameError) as error:
             problems.append(f"{place(view)} {error}")
             continue

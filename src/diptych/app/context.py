@@ -1,7 +1,7 @@
 """A bounded context: all declarations of one service, read and judged together when it is built."""
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
@@ -9,12 +9,12 @@ from typing import Any
 from diptych.app.app import App
 from diptych.app.checks import check_events, check_messages, check_queries, check_upcasters, check_views
 from diptych.errors import ContextError, NotFound
-from diptych.log import UNOBSERVED, Codec, EventCatalogue, LogObserver, Upcaster
+from diptych.log import UNOBSERVED, Codec, EventCatalogue, EventLog, LogObserver, Upcaster
 from diptych.messages import Event
 from diptych.messages.words import did_you_mean
-from diptych.read import LEASE, UNTUNED, Fold, Job, Projection, ProjectionSettings
+from diptych.read import LEASE, UNTUNED, Fold, InStep, Job, Projection, ProjectionSettings, ReadableViews, TwoPlaces
 from diptych.read.queries import QueryFunction
-from diptych.stores import snapshots_at, store_at
+from diptych.stores import Store, snapshots_at, store_at
 from diptych.worker import projectors_beside
 from diptych.write import Aggregate, AggregateRules
 
@@ -69,6 +69,10 @@ class BoundedContext:
         """What a worker of this context runs: every projection, tuned by the name of its view."""
         return [Job(fold, settings.get(fold.shape.name, UNTUNED)) for fold in self.folds]
 
+    def log(self, store: Store, observer: LogObserver = UNOBSERVED) -> AbstractAsyncContextManager[EventLog]:
+        """Opens the log of a store to append to it as this context does. See `Store.log` for what it raises."""
+        return store.log(observer, self.name, InStep(self.folds))
+
     @asynccontextmanager
     async def open(  # noqa: PLR0913 - where and how it is opened
         self,
@@ -95,8 +99,8 @@ class BoundedContext:
         store = store_at(url)
         place = store if snapshots is None else snapshots_at(snapshots)
         async with AsyncExitStack() as stack:
-            log = await stack.enter_async_context(store.log(observer, self.name))
-            views = await stack.enter_async_context(store.views())
+            log = await stack.enter_async_context(self.log(store, observer))
+            views = await stack.enter_async_context(views_of(store, self.folds))
             kept = await stack.enter_async_context(place.snapshots(log))
             if projectors:
                 await stack.enter_async_context(projectors_beside(store, self.jobs(projections), lease))
@@ -113,6 +117,17 @@ class BoundedContext:
                 yield app
             finally:
                 await app.close()
+
+
+@asynccontextmanager
+async def views_of(store: Store, folds: Sequence[Fold[Any]]) -> AsyncGenerator[ReadableViews]:
+    """Where queries read the views, each in its place."""
+    async with AsyncExitStack() as stack:
+        places = [
+            await stack.enter_async_context(store.views(in_step=in_step))
+            for in_step in sorted({fold.shape.sync for fold in folds} or {False})
+        ]
+        yield places[0] if len(places) == 1 else TwoPlaces(*places)
 
 
 def _events(aggregates: Iterable[AggregateRules], projected: Iterable[type[Event]]) -> list[type[Event]]:

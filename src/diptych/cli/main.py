@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cyclopts import App
 
 from diptych import __version__
-from diptych.cli import config, event_store, projection, store
+from diptych.cli import config, event_store, projection, snapshot, store
 from diptych.cli.check import check
 from diptych.cli.completion import installer
 from diptych.cli.demo import demo
@@ -33,13 +33,22 @@ What happened today, and how one order came to its state:
         --target shop:shop --store sqlite:///shop.db
 """
 
-PROJECTION_HELP = """See how the views stand, fill one again, pause one and let it go on.
+PROJECTION_HELP = """See how the views stand, mend what one holds back, fill one again, pause one.
 
-Those of a shop, and one of them again while it answers:
+Those of a shop, and what one of them holds back, before and after its handler
+was mended:
 
-    diptych projection status --target shop:shop --store sqlite:///shop.db
-    diptych projection rebuild OrderSummary \\
-        --target shop:shop --store sqlite:///shop.db
+    export DIPTYCH_TARGET=shop:shop DIPTYCH_STORE=sqlite:///shop.db
+    diptych projection status
+    diptych projection letters OrderSummary
+    diptych projection retry OrderSummary
+"""
+
+SNAPSHOT_HELP = """Make snapshots of streams anew, or delete them.
+
+They are caches: neither changes what any command leads to.
+
+    diptych snapshot rebuild order --target shop:shop --store sqlite:///shop.db
 """
 
 app = App(
@@ -62,6 +71,9 @@ app.command(events)
 
 views = App(name="projection", help=PROJECTION_HELP)
 views.command(projection.status)
+views.command(projection.letters)
+views.command(projection.retry)
+views.command(projection.skip)
 views.command(projection.rebuild)
 views.command(projection.cancel)
 views.command(projection.drop)
@@ -70,6 +82,11 @@ views.command(projection.audit)
 views.command(projection.pause)
 views.command(projection.resume)
 app.command(views)
+
+snapshots = App(name="snapshot", help=SNAPSHOT_HELP)
+snapshots.command(snapshot.rebuild)
+snapshots.command(snapshot.delete)
+app.command(snapshots)
 app.command(installer(app), name="--install-completion")
 
 settings = App(name="config", help="See the settings, and whether they can be right.")

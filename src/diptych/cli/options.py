@@ -21,6 +21,14 @@ StoreUrl = Annotated[
     str | None,
     Parameter(metavar="URL", help="The store, such as sqlite:///shop.db. [DIPTYCH_STORE, diptych.yaml]"),
 ]
+SnapshotsUrl = Annotated[
+    str | None,
+    Parameter(
+        metavar="URL",
+        help="Where snapshots are, if not in the store, such as s3://bucket/shop. "
+        "[DIPTYCH_CQRS_COMMAND_SIDE_SNAPSHOT_STORAGE, diptych.yaml]",
+    ),
+]
 ConfigFile = Annotated[
     Path | None,
     Parameter(name="--config", metavar="FILE", help="The configuration file; by default diptych.yaml, if it is there."),

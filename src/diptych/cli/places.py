@@ -6,7 +6,7 @@ import sys
 from diptych import Unavailable
 from diptych.cli.words import UNREACHABLE, WRONG_USE, Stop
 from diptych.config import load
-from diptych.stores import Store, store_at, without_password
+from diptych.stores import KeepsSnapshots, Store, snapshots_at, store_at, without_password
 
 
 def store_url(url: str | None) -> str:
@@ -31,6 +31,15 @@ def existing_store(url: str | None) -> Store:
         hint = "Check the store's URL; a store is made when a context is first opened on it."
         raise Stop(f"no store to look into at {without_password(url)}: {error} {hint}", UNREACHABLE) from None
     return store
+
+
+def snapshots_beside(store: Store, url: str | None) -> KeepsSnapshots:
+    """Where the snapshots of this store are: at the URL that was given, or where a setting says, or in the store.
+
+    Raises Malformed, Unavailable, ConfigurationError.
+    """
+    url = load(None, os.environ, {}).storage if url is None else url
+    return store if url is None else snapshots_at(url)
 
 
 def store_if_there(url: str | None) -> tuple[str, Store] | None:

@@ -138,6 +138,7 @@ async def _serve(
         projectors=role.projects and not shared,
         projections=configuration.projections,
         lease=configuration.lease,
+        snapshots=configuration.storage,
         role=role,
         obstacle=lambda: None if projectors is None else projectors.obstacle,
     )

@@ -31,7 +31,8 @@ def spoken(work: Callable[[], object]) -> int:
         code = work()
         sys.stdout.flush()
     except CycloptsError as error:
-        return say(f"{error} Try: diptych --help", WRONG_USE)
+        command = " ".join(["diptych", *(error.command_chain or ())])
+        return say(f"{error} Try: {command} --help", WRONG_USE)
     except Stop as stop:
         return say(str(stop), stop.code, stop.details)
     except ContextError as error:

@@ -17,8 +17,8 @@ class Work(msgspec.Struct, frozen=True):
     store: str
     log_level: str
     projections: Mapping[str, ProjectionSettings]
-    rebuilds: Mapping[str, int] = {}
     lease: timedelta = LEASE
+    rebuilds: Mapping[str, int] = {}
 
 
 def projecting(what: str, work: Work) -> Supervisor:

@@ -120,6 +120,14 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         timedelta,
         _at("cqrs.command_side.validation.command_timeout", SOME_TIME, "the time until a command's outcome is unknown"),
     ] = timedelta(seconds=30)
+    storage: Annotated[
+        str | None,
+        _at(
+            "cqrs.command_side.snapshot.storage",
+            Url("a URL such as file:///var/lib/shop or s3://bucket/shop"),
+            "where snapshots of streams are kept, if not in the store",
+        ),
+    ] = None
     wait: Annotated[
         timedelta,
         _at("cqrs.query_side.consistency.wait", NO_OR_SOME_TIME, "how long a query waits for its token by itself"),

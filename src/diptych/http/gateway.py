@@ -46,8 +46,8 @@ CLIENT_GONE = 499
 class Gateway:
     """A context on a store, over HTTP.
 
-    `projectors` says whether its projections run beside it, in a thread; `projections` tunes them, and `lease` is
-    theirs, as in `BoundedContext.open`.
+    `projectors` says whether its projections run beside it, in a thread; `projections` tunes them, `lease` is theirs,
+    and `snapshots` says where these are kept, as in `BoundedContext.open`.
 
     `role` leaves out what another server does. `obstacle` is asked whether anything beside the gateway is in the way of
     its readiness.
@@ -64,6 +64,7 @@ class Gateway:
         projectors: bool = True,
         projections: Mapping[str, ProjectionSettings] = UNSET,
         lease: timedelta = LEASE,
+        snapshots: str | None = None,
         role: Role = Role.ALL,
         obstacle: Obstacle = lambda: None,
     ) -> None:
@@ -73,6 +74,7 @@ class Gateway:
         self._projectors = projectors
         self._projections = projections
         self._lease = lease
+        self._snapshots = snapshots
         self._metrics = Metrics()
         self._routes = Routes(context, settings, self._metrics, role)
         self._pages = pages_of(self, describe(context, role), settings, self._metrics)
@@ -89,6 +91,7 @@ class Gateway:
             projectors=self._projectors,
             projections=self._projections,
             lease=self._lease,
+            snapshots=self._snapshots,
             observer=self._metrics,
         ) as app:
             self.app = app

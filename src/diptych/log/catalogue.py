@@ -100,17 +100,17 @@ class EventCatalogue:
         """
         kind = self._kinds.get(type)
         if kind is None and type in self.retired:
-            return NewEvent(type, schema or 1, event_id, (), self._codec.encode(_checked_object(data))), None
+            return NewEvent(type, schema or 1, event_id, (), self.codec.encode(_checked_object(data))), None
         if kind is None:
             raise Malformed(f"There is no event {type!r}{did_you_mean(type, self._kinds)}", "$.type")
         newest = kind.__declared__.schema
         if schema is None or schema == newest:
             event = self.received(kind, data)
-            return NewEvent(type, newest, event_id, tags_of(event), self._codec.encode(to_json(event))), event
+            return NewEvent(type, newest, event_id, tags_of(event), self.codec.encode(to_json(event))), event
         decode = self.decoders.get((type, schema))
         if decode is None:
             raise Malformed(f"Event {type!r} cannot be read: {self._unknown(type, schema)}", "$.schema")
-        kept = self._codec.encode(_checked_object(data))
+        kept = self.codec.encode(_checked_object(data))
         try:
             event = decode(kept)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:

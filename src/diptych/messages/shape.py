@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from diptych.errors import Malformed
+from diptych.messages.keys import check_keys
 from diptych.messages.sameness import check_same
 from diptych.messages.values import value_check
 
@@ -63,6 +64,7 @@ class Shape(Generic[M]):
     def received(self, data: bytes) -> tuple[M, bytes]:
         """The message in this JSON, and its canonical JSON. Raises Malformed, with the path of what is wrong."""
         message = self.decode(data)
+        check_keys(data)
         return message, to_json(message)
 
     def converted(self, values: Mapping[str, object]) -> M:

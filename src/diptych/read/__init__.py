@@ -9,10 +9,12 @@ from diptych.read.columns import Column, Kind, Scale
 from diptych.read.division import Division
 from diptych.read.filters import Filter, between, ge, gt, le, lt, one_of, prefix
 from diptych.read.fold import Fold, FoldRules
+from diptych.read.in_step import NOBODY, Following, InStep, Registered
 from diptych.read.leases import LEASE
 from diptych.read.letters import NOTHING_WITHHELD, Cause, Held, Hold, Letter, Skip, Withheld
 from diptych.read.parking import Parking
-from diptych.read.projection import Projection
+from diptych.read.places import ReadableViews, TwoPlaces
+from diptych.read.projection import Mode, Projection
 from diptych.read.projector import UNTUNED, ProjectionSettings, Projector
 from diptych.read.queries import ASK_TIMEOUT, Answer, QueryHandler, QuerySide
 from diptych.read.rebuild import Rebuild, Stopped
@@ -28,6 +30,7 @@ from diptych.read.workers import Worker
 __all__ = [
     "ASK_TIMEOUT",
     "LEASE",
+    "NOBODY",
     "NOTHING_WITHHELD",
     "UNTUNED",
     "Answer",
@@ -41,14 +44,17 @@ __all__ = [
     "Filter",
     "Fold",
     "FoldRules",
+    "Following",
     "Generation",
     "Held",
     "Hold",
+    "InStep",
     "Job",
     "Key",
     "Kind",
     "Lag",
     "Letter",
+    "Mode",
     "NeverFilled",
     "Order",
     "Page",
@@ -60,7 +66,9 @@ __all__ = [
     "Projector",
     "QueryHandler",
     "QuerySide",
+    "ReadableViews",
     "Rebuild",
+    "Registered",
     "Repair",
     "Retried",
     "Rows",
@@ -73,6 +81,7 @@ __all__ = [
     "State",
     "Stopped",
     "Superseded",
+    "TwoPlaces",
     "ViewShape",
     "ViewStore",
     "Views",

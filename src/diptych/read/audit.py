@@ -1,27 +1,33 @@
 """The audit: a view's rows beside a pure fold of the log, key by key, as a lag metric reads green over a hole.
 
-It folds the keys share by share, so that memory stays bounded however large the view is, and compares each share under
-one snapshot, up to where the view's checkpoints stand there. What dead letters hold back is expected as it was before.
+It folds the keys share by share, so that memory stays bounded however large the view is. A share is folded up to where
+the view stands, which may take long; then up to where it stands in a snapshot, and is compared with the rows there.
+What dead letters hold back is expected as it was before.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 from diptych.errors import NotCaughtUp
-from diptych.log import BEGINNING, EventLog
-from diptych.read.checkpoint import Generation, numbered
-from diptych.read.fold import Fold, Step
+from diptych.log import BEGINNING, PAGE_EVENTS, EventLog
+from diptych.read.checkpoint import Checkpoint, Generation, Superseded, numbered
+from diptych.read.fold import Fold
 from diptych.read.letters import NOTHING_WITHHELD, Hold, Withheld
 from diptych.read.parking import Parking
-from diptych.read.projector import UNTUNED, utc_now
+from diptych.read.projector import utc_now
 from diptych.read.shape import Key
 from diptych.read.share import segment_of
 from diptych.read.store import Order, Selector, Snapshot, ViewStore
 
-SHARE_ROWS = 50_000
+SHARE_ROWS = 100_000
 """Rows of a share, about: what is held in memory at a time."""
 
 PAGE_ROWS = 1000
+
+_Helds = Mapping[tuple[int, Hold], int]
+"""The first letter of everything that is held back, by segment."""
 
 
 class Difference(NamedTuple):
@@ -41,7 +47,6 @@ class Audit:
 
     def __init__(self, fold: Fold[Any], log: EventLog, views: ViewStore, share_rows: int = SHARE_ROWS) -> None:
         self._fold = fold
-        self._shape = fold.shape
         self._log = log
         self._views = views
         self._share_rows = share_rows
@@ -49,55 +54,117 @@ class Audit:
 
     async def run(self, sample: int = 1) -> AsyncGenerator[Difference]:
         """Every difference there is, of one key in `sample`, by the key's hash. Raises NotCaughtUp, Unavailable."""
+        shape = self._fold.shape
         async with self._views.snapshot() as snapshot:
-            generation = await self._live(snapshot)
-            rows = await snapshot.count(self._shape, Selector())
-        wanted = max(rows // (self._share_rows * sample), 1)
+            generation = await live_of(snapshot, self._fold, self._log)
+            rows = await snapshot.count(shape, Selector())
+        wanted = max(-(-rows // (self._share_rows * sample)), 1)
         self.head = generation.position * wanted
-        for share in range(0, wanted * sample, sample):
-            for difference in await self._share(share, wanted * sample):
-                self.differences += 1
+        for done in range(wanted):
+            found, compared = await self._share(done * sample, wanted * sample, generation.position * done)
+            self.rows += compared
+            self.differences += len(found)
+            for difference in found:
                 yield difference
 
-    async def _share(self, number: int, shares: int) -> list[Difference]:
-        """The differences of a share; once more if dead letters were settled meanwhile, which are read beside it."""
-        while True:
-            before = self.position
-            async with self._views.snapshot() as snapshot:
-                generation = await self._live(snapshot)
-                share = _Share(self, snapshot, generation, number, shares)
-                found = [difference async for difference in share.differences(self._fold, self._log, self._views)]
-            now = numbered(await self._views.generations(self._shape), generation.number)
-            if now is None or [at.epoch for at in now.checkpoints] == [at.epoch for at in generation.checkpoints]:
-                self.rows += share.rows
-                return found
-            self.position = before
+    async def _share(self, number: int, shares: int, begun_at: int) -> tuple[list[Difference], int]:
+        """The differences of a share, and how many keys were compared.
 
-    async def _live(self, snapshot: Snapshot) -> Generation:
-        generation = await snapshot.generation(self._shape)
-        if not generation.live:
-            raise NotCaughtUp(self._shape.name, generation.position, generation.position, generation.delay)
-        return generation
+        It is done once more where owners or dead letters have changed meanwhile, as letters are read beside the rows.
+        """
+        while True:
+            share = _Share(self._fold, self._log, self._views, number, shares)
+            with suppress(Superseded):  # the generation is gone
+                async with self._views.snapshot() as snapshot:
+                    first = await live_of(snapshot, self._fold, self._log)
+                async for position in share.advance(first):
+                    self.position = begun_at + position
+                found = await self._compared(share, first)
+                if found is not None:
+                    return found, share.rows
+
+    async def _compared(self, share: "_Share", folded: Generation) -> list[Difference] | None:
+        """The differences; None where the generation is not as it was folded any more, but for its positions."""
+        async with self._views.snapshot() as snapshot:
+            generation = await live_of(snapshot, self._fold, self._log)
+            if _fences(generation) != _fences(folded):
+                return None
+            async for _ in share.advance(generation):
+                pass
+            found = [difference async for difference in share.differences(snapshot)]
+        now = numbered(await self._views.generations(self._fold.shape), folded.number)
+        return found if now is None or _fences(now) == _fences(folded) else None
+
+
+async def live_of(snapshot: Snapshot, fold: Fold[Any], log: EventLog) -> Generation:
+    """The generation that answers from this log. Raises NotCaughtUp where there is none, NeverFilled."""
+    generation = await snapshot.generation(fold.shape)
+    if not generation.live or generation.log_id != log.log_id:
+        reason = generation.delay if generation.log_id == log.log_id else "it was filled from another log"
+        raise NotCaughtUp(fold.shape.name, (await log.head()).position, generation.position, reason)
+    return generation
+
+
+def _fences(generation: Generation) -> list[tuple[int, int]]:
+    """What changes with owners, with divisions, and with dead letters that are settled."""
+    return [(generation.number, at.epoch) for at in generation.checkpoints]
 
 
 class _Share:
-    """The keys of one share, under one snapshot."""
+    """The keys of one share: what they are by a pure fold, as far as it was advanced."""
 
-    def __init__(self, audit: Audit, snapshot: Snapshot, generation: Generation, share: int, shares: int) -> None:
-        self._audit = audit
-        self._snapshot = snapshot
-        self._generation = generation
+    def __init__(self, fold: Fold[Any], log: EventLog, views: ViewStore, share: int, shares: int) -> None:
+        self._fold = fold
+        self._shape = fold.shape
+        self._log = log
+        self._views = views
         self._share = share
         self._shares = shares
+        self._expected: dict[Key, Any] = {}
+        self._withheld = NOTHING_WITHHELD
+        self._at: list[int] | None = None
         self.rows = 0
 
-    async def differences(self, fold: Fold[Any], log: EventLog, views: ViewStore) -> AsyncGenerator[Difference]:
-        shape = fold.shape
-        expected = await self._expected(fold, log, views)
+    async def advance(self, generation: Generation) -> AsyncGenerator[int]:
+        """Folds on to where each segment of the generation stands; gives the positions on the way."""
+        upto = [at.position for at in generation.checkpoints]
+        since = [BEGINNING.position] * len(upto) if self._at is None else self._at
+        helds = await self._helds(generation)
+        skips = frozenset([(skip.hold, skip.position) for skip in await self._views.skips(self._shape)])
+        self._withheld = Withheld(self._withheld.holds, skips)
+        read = self._log.read_records if self._fold.wants_records else self._log.read
+        position, end = min(since), max(upto)
+        while position < end:
+            page = await read(position, PAGE_EVENTS, self._fold.types)
+            if page.upto.position <= position:  # the log has lost its end
+                break
+            events = [event for event in page.events if event.position <= end]
+            streams = {event.position: event.stream for event in events}
+            while events:
+                parking = Parking(self._withheld, utc_now())
+                steps, planned = self._fold.plan(events, parking, self._share, self._shares)
+                wanted = [
+                    (position, rule, subject, key)
+                    for position, rule, subject, key in steps
+                    if since[segment := segment_of(self._shape.key_text(key), len(upto))] < position <= upto[segment]
+                    and not _held_back(helds, segment, Hold(self._shape.key_text(key)), position)
+                    and not _held_back(helds, segment, Hold(stream=streams[position]), position)
+                ]
+                self._keep(self._fold.apply(wanted, self._expected, parking, careful=True))
+                self._withheld = parking.withheld
+                events = events[planned:]
+            position = page.upto.position
+            yield min(position, end)
+            await asyncio.sleep(0)  # some logs wait for nothing, and others want a turn
+        self._at = upto
+
+    async def differences(self, snapshot: Snapshot) -> AsyncGenerator[Difference]:
+        """How the rows in the snapshot differ from what is expected, which is used up."""
+        shape, expected = self._shape, self._expected
         order = tuple([Order(name, descending=False) for name in shape.key])
         after: tuple[Any, ...] | None = None
         while True:
-            page = await self._snapshot.select(shape, Selector(order=order, limit=PAGE_ROWS, after=after))
+            page = await snapshot.select(shape, Selector(order=order, limit=PAGE_ROWS, after=after))
             for row in page:
                 key = shape.key_of(row)
                 text = shape.key_text(key)
@@ -114,52 +181,36 @@ class _Share:
             self.rows += 1
             yield Difference("missing", shape.key_text(key), wanted, None)
 
-    async def _expected(self, fold: Fold[Any], log: EventLog, views: ViewStore) -> dict[Key, Any]:
-        """The rows of the share as a pure fold gives them."""
-        held = await self._held(fold, views)
-        skips = frozenset([(skip.hold, skip.position) for skip in await views.skips(fold.shape)])
-        withheld = Withheld(NOTHING_WITHHELD.holds, skips)
-        read = log.read_records if fold.wants_records else log.read
-        end = max([at.position for at in self._generation.checkpoints])
-        rows: dict[Key, Any] = {}
-        position = BEGINNING.position
-        while position < end:
-            page = await read(position, UNTUNED.batch, fold.types)
-            events = [
-                event
-                for event in page.events
-                if event.position <= end and event.position < held.get(Hold(stream=event.stream), end + 1)
-            ]
-            while events:
-                parking = Parking(withheld, utc_now())
-                steps, planned = fold.plan(events, parking, self._share, self._shares)
-                steps = [step for step in steps if self._applied(step, fold, held)]
-                changes = fold.apply(steps, rows, parking, careful=True)
-                rows.update({key: row for key, row in changes.items() if row is not None})
-                for key, row in changes.items():
-                    if row is None:
-                        rows.pop(key, None)
-                withheld = parking.withheld
-                events = events[planned:]
-            self._audit.position += min(page.upto.position, end) - position
-            position = page.upto.position
-        return rows
+    def _keep(self, changes: Mapping[Key, Any]) -> None:
+        for key, row in changes.items():
+            if row is None:
+                self._expected.pop(key, None)
+            else:
+                self._expected[key] = row
 
-    async def _held(self, fold: Fold[Any], views: ViewStore) -> Mapping[Hold, int]:
-        """The first letter of everything that is held back in the view."""
-        first: dict[Hold, int] = {}
-        for at in self._generation.checkpoints if self._generation.parked else ():
-            for hold in (await views.withheld(fold.shape, at)).holds:
-                letters = await views.letters(fold.shape, at.generation, hold, limit=1)
-                if letters:
-                    first[hold] = letters[0][1].position
+    async def _helds(self, generation: Generation) -> _Helds:
+        parked = [at for at in generation.checkpoints if at.parked]
+        return {place: first for at in parked for place, first in (await self._helds_of(at)).items()}
+
+    async def _helds_of(self, at: Checkpoint) -> _Helds:
+        first: dict[tuple[int, Hold], int] = {}
+        for hold in (await self._views.withheld(self._shape, at)).holds:
+            position = await self._first_letter(at, hold)
+            if position is not None:
+                first[at.segment, hold] = position
         return first
 
-    def _applied(self, step: Step, fold: Fold[Any], held: Mapping[Hold, int]) -> bool:
-        """Whether the view is to have applied a step: its segment is as far, and nothing holds the row back."""
-        position, _, _, key = step
-        text = fold.shape.key_text(key)
-        checkpoints = self._generation.checkpoints
-        if position > checkpoints[segment_of(text, len(checkpoints))].position:
-            return False
-        return position < held.get(Hold(text), position + 1)
+    async def _first_letter(self, at: Checkpoint, hold: Hold) -> int | None:
+        """Of a stream, the segments may have different ones."""
+        after = BEGINNING.position
+        while True:
+            letters = await self._views.letters(self._shape, at.generation, hold, after, at.segments)
+            mine = [letter.position for segment, letter in letters if segment == at.segment]
+            if mine or not letters:
+                return min(mine, default=None)
+            after = letters[-1][1].position
+
+
+def _held_back(helds: _Helds, segment: int, hold: Hold, position: int) -> bool:
+    first = helds.get((segment, hold)) if helds else None
+    return first is not None and position >= first

@@ -4,13 +4,17 @@ Declaring is all that happens here; `diptych.read.fold` makes a running fold of 
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, NamedTuple, TypeVar, overload
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 from diptych.log import Recorded
 from diptych.messages import Event, View
 from diptych.read.shape import Key
 
 V = TypeVar("V", bound=View)
+
+Mode = Literal["async", "sync"]
+"""Whether a view follows the log, or is kept in step with it."""
+
 E = TypeVar("E", bound=Event | Recorded[Any])
 
 
@@ -27,10 +31,14 @@ class Projection(Generic[V]):
     A change of the view's fields is noticed by itself. A change of what a handler does is not: raise `version` for it,
     and the view is filled anew. `replayable` says that it does no harm to apply events again, in order, to rows that
     have them already: then a rebuild may begin at a time, on the rows that there are.
+
+    With `mode="sync"` the rows change in the append's own transaction: whoever has a receipt finds them changed. A
+    handler that fails then refuses the command.
     """
 
-    def __init__(self, view: type[V], *, version: int = 1, replayable: bool = False) -> None:
+    def __init__(self, view: type[V], *, version: int = 1, replayable: bool = False, mode: Mode = "async") -> None:
         self.view = view
+        self.mode = mode
         self.version = version
         self.replayable = replayable
         self.handlers: list[ProjectionHandler] = []

@@ -142,7 +142,9 @@ class Projector:
         """Applies the events at once, or in parts where they change very many rows, or the store refuses some."""
         applied = await self._apply_some(events, upto)
         while applied < len(events):
+            await asyncio.sleep(0)
             applied += await self._apply_some(events[applied:], upto)
+        await asyncio.sleep(0)  # where log and views wait for nothing, whoever else runs here gets a turn
 
     async def _apply_some(self, events: Events, upto: Anchor) -> int:
         """Applies the first events, and says how many."""

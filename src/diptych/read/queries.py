@@ -15,9 +15,10 @@ from diptych.log import EventLog, Head, Token, from_microseconds
 from diptych.messages import Query, Shape, View
 from diptych.messages.words import did_you_mean
 from diptych.read.checkpoint import Generation, NeverFilled
+from diptych.read.places import ReadableViews
 from diptych.read.shape import ViewShape
 from diptych.read.standing import NO_LAG, Lag, Standing
-from diptych.read.store import Snapshot, ViewStore
+from diptych.read.store import Snapshot
 from diptych.read.views import Behind, Views
 
 R = TypeVar("R")
@@ -62,7 +63,7 @@ class QuerySide:
         handlers: Iterable[QueryHandler],
         shapes: Mapping[type[View], ViewShape[Any]],
         log: EventLog,
-        store: ViewStore,
+        store: ReadableViews,
         within: Within,
     ) -> None:
         self._within = within
@@ -147,7 +148,7 @@ class QuerySide:
         except NotCaughtUp as error:
             return Standing(shape.name, error.position, await self._lag(error.position, head), error.reason)
         except NeverFilled:
-            return Standing(shape.name, 0, await self._lag(0, head), "no projector has run on it yet")
+            return Standing(shape.name, 0, await self._lag(0, head), "no worker has run on it yet")
         position = generation.position
         failure = None if generation.failure is None else generation.failure.reason
         letters = await snapshot.dead_letters(shape) if generation.parked else 0

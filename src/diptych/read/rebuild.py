@@ -43,6 +43,8 @@ class Rebuild:
         the live one's rows, after that event. It has a segment for each worker at least.
         """
         live = await self._live()
+        if live is not None:
+            self._check_pause(live)
         segments = max(workers, 1 if live is None else len(live.checkpoints))
         if onto is not None and live is None:
             raise Stopped(f"{self._shape.name} has no rows to begin with; rebuild it from the start of the log")

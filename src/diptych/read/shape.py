@@ -33,9 +33,13 @@ Key = Any
 
 
 class ViewShape(Generic[V]):
-    """A view's columns, key and indexes. Raises TypeError for a class that makes no sense as a view, saying why."""
+    """A view's columns, key and indexes. Raises TypeError for a class that makes no sense as a view, saying why.
 
-    def __init__(self, view: type[V], version: int = 1) -> None:
+    `sync` says that it is kept in step with the log, which is no part of its fingerprint.
+    """
+
+    def __init__(self, view: type[V], version: int = 1, *, sync: bool = False) -> None:
+        self.sync = sync
         declared = view.__declared__
         self.view = view
         self.name = declared.name

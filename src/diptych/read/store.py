@@ -9,6 +9,7 @@ from diptych.log import Anchor
 from diptych.messages import View
 from diptych.read.checkpoint import Checkpoint, Failure, Generation, Pause
 from diptych.read.filters import Filter
+from diptych.read.in_step import Registered
 from diptych.read.letters import Held, Hold, Letter, Skip, Withheld
 from diptych.read.shape import Key, ViewShape
 from diptych.read.workers import Worker
@@ -137,6 +138,24 @@ class ViewStore(Protocol):
         """
         ...
 
+    # In step with the log
+
+    async def join(self, shape: ViewShape[Any]) -> None:
+        """Has every append bring the live generation forward, in its own transaction, by code of this shape.
+
+        It takes the place of other code that did so: processes that have only that cannot append any more. Raises
+        Superseded where no generation of this shape is live.
+        """
+        ...
+
+    async def part(self, shape: ViewShape[Any]) -> None:
+        """Has no append bring the view forward any more; it stands where the last one left it."""
+        ...
+
+    async def in_step(self) -> Sequence[Registered]:
+        """The views that every append brings forward."""
+        ...
+
     # Leases
 
     async def beat(self, worker: Worker) -> Sequence[Worker]:
@@ -197,7 +216,10 @@ class ViewStore(Protocol):
     async def letters(
         self, shape: ViewShape[Any], generation: int, hold: Hold | None = None, after: int = 0, limit: int = 1000
     ) -> Sequence[tuple[int, Letter]]:
-        """Letters of a hold, or of all, in order of their positions, each with its segment; those after a position."""
+        """Letters of a hold, or of all, in order of their positions, each with its segment; those after a position.
+
+        There are more than `limit` where the last event is parked for several holds: an event's letters come together.
+        """
         ...
 
     async def held_back(self, shape: ViewShape[Any], generation: int, limit: int = 1000) -> Sequence[Held]:

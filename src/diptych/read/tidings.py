@@ -6,10 +6,11 @@ Neither a row's key nor the words of a handler's error are in it, which may quot
 import logging
 from typing import Any
 
-from diptych.read.checkpoint import Checkpoint
+from diptych.read.checkpoint import Checkpoint, Generation
 from diptych.read.letters import Letter
 
 log = logging.getLogger("diptych.projections")
+log.addHandler(logging.NullHandler())  # a command that projects by itself says what matters in its own words
 
 
 def parked(view: str, at: Checkpoint, letter: Letter) -> None:
@@ -53,6 +54,18 @@ def given_up(view: str, at: Checkpoint) -> None:
 def lost(view: str, at: Checkpoint) -> None:
     """A segment is not this worker's any more, without its doing."""
     log.warning("has lost %s to %s", _segment(view, at), at.owner or "nobody", extra=_facts(view, at))
+
+
+def cleared_away(view: str, generation: Generation) -> None:
+    """What other code had filled, which runs nowhere any more, is dropped."""
+    number, position = generation.number, generation.position
+    log.info(
+        "drops generation %d of %s, at event %d: nobody runs the code that filled it any more",
+        number,
+        view,
+        position,
+        extra={"facts": {"view": view, "generation": number, "position": position}},
+    )
 
 
 def _segment(view: str, at: Checkpoint) -> str:

@@ -7,7 +7,7 @@ commits.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -20,6 +20,7 @@ from diptych.read import tidings
 from diptych.read.checkpoint import Checkpoint, Generation, State, Superseded, numbered
 from diptych.read.fold import Fold
 from diptych.read.leases import LEASE, Place, Watch, assigned
+from diptych.read.leftovers import Leftovers
 from diptych.read.projector import UNTUNED, ProjectionSettings, Projector
 from diptych.read.store import ViewStore
 from diptych.read.workers import Worker
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 
 TURN = timedelta(milliseconds=500)
 """How often a worker beats and looks, at most; at least four times in a lease."""
+
+HANDOVER = timedelta(milliseconds=50)
+"""How soon it looks again while a segment that answers is not yet, or only for a while, with whom it is to be."""
 
 
 def nothing() -> None:
@@ -85,7 +89,9 @@ class ProjectionWorker:
         self._views = views
         self._me = Worker(me, frozenset([job.fingerprint for job in jobs]))
         self._watch = Watch(me, lease, gone, clock)
+        self._leftovers = Leftovers(lease, clock)
         self._turn = min(TURN, lease / 4)
+        self._until_look = self._turn
         self._running: dict[_Slot, _Running] = {}
         self._filling: set[str] = set()
         self._head: int | None = None
@@ -114,7 +120,7 @@ class ProjectionWorker:
         """Works until it is cancelled, whatever fails."""
         while True:
             with suppress(TimeoutError):  # not wait_for, in which a cancellation may be lost
-                async with asyncio.timeout(self._turn.total_seconds()):
+                async with asyncio.timeout(self._until_look.total_seconds()):
                     await self._look.wait()
             self._look.clear()
             try:
@@ -143,9 +149,13 @@ class ProjectionWorker:
             (job, generation) for job in self._jobs if (generation := await self._generation(job, goal)) is not None
         ]
         owners = assigned([place for job, generation in found for place in _places(job, generation)], living)
+        self._until_look = self._turn
         for job, generation in found:
             mine = {place.segment for place in _places(job, generation) if owners[place] == self._me.id}
             await self._tend(job, generation, mine)
+            if generation.live and not _settled(job, generation, owners, living):
+                self._until_look = min(HANDOVER, self._turn)
+            await self._clear_away(job, generation, living)
 
     async def _notice_own_end(self, workers: Sequence[Worker]) -> None:
         """What others took for dead begins anew: its segments are theirs by now."""
@@ -169,9 +179,23 @@ class ProjectionWorker:
                 await self._views.complete(shape, generation.number)
                 await self._views.switch(shape, generation.number)
             generation = await self._views.prepare(shape, log_id, job.settings.segments)
+        if shape.sync and generation.live:
+            await self._join(job)
         filling = generation.state is State.FILLING
         (self._filling.add if filling else self._filling.discard)(job.fingerprint)
         return generation
+
+    async def _join(self, job: Job) -> None:
+        """Has appends keep the view in step, unless newer code has them keep a newer generation of its own."""
+        shape = job.fold.shape
+        kept = {registered.view: registered.fingerprint for registered in await self._views.in_step()}
+        if kept.get(shape.name) == shape.fingerprint:
+            return
+        live = {one.fingerprint: one.number for one in await self._views.generations(shape) if one.live}
+        if live.get(kept.get(shape.name, ""), 0) < live.get(shape.fingerprint, 0):
+            with suppress(Superseded):
+                await self._views.join(shape)
+                log.info("view %s is kept in step with the log from now on", shape.name)
 
     async def _tend(self, job: Job, generation: Generation, mine: AbstractSet[int]) -> None:
         """Runs what is to be run here of a generation, and nothing else of the projection."""
@@ -196,6 +220,15 @@ class ProjectionWorker:
                     await self._start(job, generation, taken)
                 elif checkpoint.owner == self._me.id:
                     await self._start(job, generation, checkpoint)
+
+    async def _clear_away(self, job: Job, generation: Generation, workers: Sequence[Worker]) -> None:
+        """Drops what is left of code that runs nowhere any more."""
+        if job.number is not None or not generation.live or not self._leftovers.due(job.view):
+            return
+        there = await self._views.generations(job.fold.shape)
+        for left in self._leftovers.found(job.view, there, generation, workers):
+            await self._views.drop(job.fold.shape, left.number)
+            tidings.cleared_away(job.view, left)
 
     async def _notice_losses(self, job: Job, generation: Generation) -> None:
         """Stops what runs here on segments that others have by now."""
@@ -239,3 +272,10 @@ class ProjectionWorker:
 
 def _places(job: Job, generation: Generation) -> list[Place]:
     return [Place(job.view, job.fingerprint, number) for number in range(len(generation.checkpoints))]
+
+
+def _settled(job: Job, generation: Generation, owners: Mapping[Place, str | None], workers: Sequence[Worker]) -> bool:
+    """Whether every segment is whose it is to be, and nobody's who has come for a while: to fill or to divide it."""
+    staying = {worker.id for worker in workers if job.fingerprint in worker.fingerprints}
+    held = zip(_places(job, generation), generation.checkpoints, strict=True)
+    return all(at.owner in staying and at.owner == owners[place] for place, at in held)

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from diptych.errors import Malformed, Unavailable
 from diptych.log import UNOBSERVED, EventLog, LogObserver, SnapshotStore
 from diptych.messages.words import did_you_mean
-from diptych.read import ViewStore
+from diptych.read import NOBODY, InStep, ViewStore
 from diptych.stores.urls import without_password
 
 KINDS = ("memory", "postgresql", "sqlite")
@@ -47,19 +47,24 @@ class Store(KeepsSnapshots, Protocol):
         ...
 
     def log(
-        self, observer: LogObserver = UNOBSERVED, context: str | None = None
+        self, observer: LogObserver = UNOBSERVED, context: str | None = None, in_step: InStep = NOBODY
     ) -> AbstractAsyncContextManager[EventLog]:
         """Opens the log, and makes it if there is none; `observer` hears of its commits.
 
         `context` is the name of the bounded context that opens it, and that it belongs to if it belongs to none yet;
-        who looks at a log as it stands leaves it out. Where it cannot be written, appends are Unavailable.
+        who looks at a log as it stands leaves it out. Where it cannot be written, appends are Unavailable. `in_step`
+        has the folds for views that are kept in step with the log: without them nothing can be appended where there are
+        some.
 
         Raises Unavailable, and NotAStore, also for the log of another context.
         """
         ...
 
-    def views(self) -> AbstractAsyncContextManager[ViewStore]:
-        """Opens the views, and makes the place for them if there is none. Raises Unavailable, NotAStore."""
+    def views(self, *, in_step: bool = False) -> AbstractAsyncContextManager[ViewStore]:
+        """Opens the views, and makes the place for them if there is none. Raises Unavailable, NotAStore.
+
+        Those that are kept `in_step` with the log have a place of their own where the others are not in its database.
+        """
         ...
 
 
@@ -76,7 +81,7 @@ class Migrates(Protocol):
 
 
 def store_at(url: str) -> Store:
-    """The store that a URL names: `sqlite:///shop.db` (beside the working folder), `postgresql://host/shop`, `memory://`.
+    """The store of a URL: `sqlite:///shop.db` (beside the working folder), `postgresql://host/shop`, `memory://`.
 
     Raises Malformed for a URL that names no store, Unavailable for one whose driver is not installed.
     """

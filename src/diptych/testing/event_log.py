@@ -127,6 +127,16 @@ async def walk(log: EventLog, limit: int, types: Collection[str] | None) -> list
     return pages
 
 
+class CountedCommits:
+    """Hears of a log's commits, and counts them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def committed(self, appends: int, seconds: float, waiting: int) -> None:
+        self.count += 1
+
+
 class EventLogContract(BatchContract):
     """Subclass it with a fixture `store`. `rounds` is how often a race is run."""
 
@@ -735,6 +745,21 @@ class EventLogContract(BatchContract):
         assert [outcome.position for outcome in await asyncio.gather(*waiting)] == list(range(1, 21))
         async with store.log() as log:
             assert (await log.head()).position == 20
+
+    async def test_nobody_waits_behind_more_than_two_commits(self, store: Store) -> None:
+        commits = CountedCommits()
+
+        async def append_often(log: EventLog, client: int) -> list[int]:
+            waited: list[int] = []
+            for _ in range(self.rounds):
+                before = commits.count
+                await log.append(an_append(f"order-{client}", happened()))
+                waited.append(commits.count - before)
+            return waited
+
+        async with store.log(commits) as log:
+            waits = await asyncio.gather(*[append_often(log, client) for client in range(20)])
+        assert max(map(max, waits)) <= 2, "the commit in flight, and its own"
 
     async def test_a_caller_that_goes_away_takes_no_other_append_with_it(self, log: EventLog) -> None:
         waiting = [asyncio.create_task(log.append(an_append("order-1", happened(f"T{n}")))) for n in range(6)]

@@ -124,6 +124,18 @@ class ViewLettersContract(ViewsContract):
         assert [one.position for _, one in page] == [5, 7, 8]
         assert await views.letters(WORD, checkpoint.generation + 1) == []
 
+    async def test_the_letters_of_one_event_come_together_however_few_are_asked_for(self, views: ViewStore) -> None:
+        checkpoint = only(await live(views, WORD))
+        wanted = [letter(hold, position) for position in (1, 2, 3) for hold in (A, B, C)]
+        checkpoint = await park(views, checkpoint, *wanted)
+        found: list[Letter] = []
+        while page := await views.letters(
+            WORD, checkpoint.generation, after=found[-1].position if found else 0, limit=2
+        ):
+            assert len(page) == 3
+            found += [one for _, one in page]
+        assert found == wanted
+
     async def test_one_event_may_be_parked_for_many_holds(self, views: ViewStore) -> None:
         holds = [Hold(f'"{number}"') for number in range(3000)]
         checkpoint = await park(views, only(await live(views, WORD)), *[letter(hold, 1, CAUSE) for hold in holds])

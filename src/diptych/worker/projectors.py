@@ -9,6 +9,7 @@ from datetime import timedelta
 from diptych.read import LEASE, Job, ProjectionWorker
 from diptych.stores import Store
 from diptych.worker.identity import gone, new_identity
+from diptych.worker.parting import part
 
 
 @asynccontextmanager
@@ -73,8 +74,16 @@ class _ProjectorThread:
         self._stop = asyncio.Event()
         async with AsyncExitStack() as stack:
             log = await stack.enter_async_context(self._store.log())
+            following = [job for job in self._jobs if not job.fold.shape.sync]
+            in_step = [job for job in self._jobs if job.fold.shape.sync]
+            kept = await stack.enter_async_context(self._store.views(in_step=True))
             views = await stack.enter_async_context(self._store.views())
-            worker = ProjectionWorker(new_identity(), self._jobs, log, views, self._lease, gone)
-            async with worker.at_work():
-                self._started.set()
-                await self._stop.wait()
+            for jobs, place in ((following, views), (in_step, kept)):
+                if jobs:
+                    worker = ProjectionWorker(new_identity(), jobs, log, place, self._lease, gone)
+                    await stack.enter_async_context(worker.at_work())
+            parting = asyncio.create_task(part(following, views, kept, log.log_id))
+            self._started.set()
+            await self._stop.wait()
+            parting.cancel()
+            await asyncio.gather(parting, return_exceptions=True)

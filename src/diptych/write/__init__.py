@@ -6,6 +6,7 @@ from diptych.write.ids import uuid7
 from diptych.write.journal import CommandState, Journal, Rejection
 from diptych.write.moment import Moment
 from diptych.write.policy import SnapshotPolicy, every, never
+from diptych.write.rebuild import SnapshotRebuild
 from diptych.write.receipt import Receipt
 from diptych.write.rules import AggregateRules
 from diptych.write.states import States
@@ -21,6 +22,7 @@ __all__ = [
     "Receipt",
     "Rejection",
     "SnapshotPolicy",
+    "SnapshotRebuild",
     "States",
     "Surroundings",
     "WriteSide",

@@ -62,7 +62,8 @@ class SnapshotKeeper:
             stream = next(iter(self._waiting))
             rules, shape = self._waiting.pop(stream)
             try:
-                await self._snapshots.keep(rules, shape, stream, await self._snapshots.start(rules, stream))
+                start = await self._snapshots.start(rules, stream)
+                await self._snapshots.keep(shape, stream, start, await self._snapshots.fold(rules, start))
             except DiptychError as error:
                 log.warning("No snapshot of %s was kept: %s", stream, error)
             except Exception:

@@ -3,6 +3,7 @@
 import hashlib
 from typing import Any
 
+from diptych.errors import Malformed
 from diptych.log import Anchor, Codec, Snapshot
 from diptych.write.state_shape import StateShape
 
@@ -17,7 +18,11 @@ class SnapshotCodec:
 
     def snapshot(self, shape: StateShape, stream: str, version: int, upto: Anchor, state: object) -> Snapshot:
         """The snapshot of a state. Raises Malformed for one that would not be read back as it is."""
-        bare = Snapshot(stream, version, upto, shape.fingerprint, self._codec.encode(shape.write(state)))
+        try:
+            data = shape.write(state)
+        except Malformed as error:
+            raise Malformed(f"The state of {stream} cannot be kept: {error.detail}") from None
+        bare = Snapshot(stream, version, upto, shape.fingerprint, self._codec.encode(data))
         return bare._replace(data=_seal(bare) + bare.data)
 
     def state(self, shape: StateShape, snapshot: Snapshot) -> Any:

@@ -54,19 +54,13 @@ class Snapshots:
         """The beginning of a stream, with all its events."""
         return Start(rules.initial, 0, *await self._log.load(stream))
 
-    async def keep(self, rules: AggregateRules, shape: StateShape, stream: str, start: Start) -> None:
-        """Keeps a snapshot of the stream after these events. Raises Malformed for a state that cannot be kept.
+    async def fold(self, rules: AggregateRules, start: Start) -> Any:
+        """The state after all of the events, folded on a thread. Raises UnreadableEvent, and what the evolves raise."""
+        return await asyncio.to_thread(fold, self._catalogue, rules, start.state, start.events)
 
-        Raises Unavailable, UnreadableEvent, and what the aggregate's own code raises.
-        """
-        if not start.events:
-            return
-        upto = await self._log.anchor(start.events[-1].position)
-        if upto is None:  # the log has just lost its end
-            return
-
-        def made() -> Any:
-            state = fold(self._catalogue, rules, start.state, start.events)
-            return self._codec.snapshot(shape, stream, start.version, upto, state)
-
-        await self._store.keep(await asyncio.to_thread(made))
+    async def keep(self, shape: StateShape, stream: str, start: Start, state: object) -> None:
+        """Keeps the state as the stream's snapshot. Raises Unavailable, and Malformed for one that cannot be kept."""
+        upto = await self._log.anchor(start.events[-1].position) if start.events else None
+        if upto is not None:  # else there is nothing new, or the log has just lost its end
+            made = await asyncio.to_thread(self._codec.snapshot, shape, stream, start.version, upto, state)
+            await self._store.keep(made)

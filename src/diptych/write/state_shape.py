@@ -5,7 +5,7 @@ A state that comes back from JSON as another one, be it in the type of a number,
 
 import functools
 import hashlib
-from collections.abc import ItemsView, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime, time
 from typing import Any, cast
@@ -13,7 +13,7 @@ from typing import Any, cast
 import msgspec
 
 from diptych.errors import Malformed
-from diptych.messages import plain_schema
+from diptych.messages import plain_schema, value_check
 
 _encode = msgspec.json.Encoder(decimal_format="string", uuid_format="canonical").encode
 _CANNOT_BE_WRITTEN = (TypeError, ValueError, OverflowError, RecursionError)
@@ -30,6 +30,7 @@ class StateShape:
         if not alternatives or any(kind in (Any, object) for kind in alternatives):
             raise TypeError("no annotation says its type")
         kind = functools.reduce(_either, alternatives)
+        value_check(kind)  # it says which part has no JSON form
         schema = plain_schema(kind)
         self._decode = msgspec.json.Decoder(kind).decode
         beginning = msgspec.json.encode([version, schema, msgspec.Raw(self._json(initial))], order="deterministic")
@@ -77,6 +78,10 @@ def is_same(one: Any, other: Any) -> bool:
     return len(parts) == len(others) and all(map(is_same, parts, others))
 
 
+def _entries(mapping: Any) -> list[Any]:
+    return [part for item in mapping.items() for part in item]
+
+
 def _typed(values: Iterable[Any]) -> set[tuple[type, Any]]:
     return {(type(value), value) for value in values}
 
@@ -88,7 +93,7 @@ def _parts(value: Any) -> list[Any] | None:
     if is_dataclass(value):
         return [getattr(value, field.name) for field in fields(value)]
     if isinstance(value, Mapping):
-        return [part for item in cast("ItemsView[Any, Any]", value.items()) for part in item]
+        return _entries(value)
     if isinstance(value, (list, tuple)):
         return list(cast("Iterable[Any]", value))
     return None

@@ -11,7 +11,8 @@ from diptych.cli.options import ConfigFile, Json, Target
 from diptych.cli.target import context_at
 from diptych.cli.words import DONE, NO, Stop, say
 from diptych.config import Configuration, read
-from diptych.stores import store_at, without_password
+from diptych.config.model import SETTINGS
+from diptych.stores import snapshots_at, store_at, without_password
 
 
 def check(target: Target = None, *, config: ConfigFile = None, json: Json = False) -> int:
@@ -38,11 +39,13 @@ def check(target: Target = None, *, config: ConfigFile = None, json: Json = Fals
 def problems_beyond(configuration: Configuration) -> Iterator[str]:
     """What is wrong with settings that are well written: what they name is not there."""
     origins = configuration.origins
-    if (url := configuration.store) is not None:
-        try:
-            store_at(url)
-        except DiptychError as error:
-            yield f"{origins['store',]}: store: {str(error).replace(url, without_password(url))}"
+    for field, place_at in (("store", store_at), ("storage", snapshots_at)):
+        if (url := getattr(configuration, field)) is not None:
+            setting = SETTINGS[field]
+            try:
+                place_at(url)
+            except DiptychError as error:
+                yield f"{origins[setting.path]}: {setting.key}: {str(error).replace(url, without_password(url))}"
     if configuration.target is not None:
         try:
             context = context_at(configuration.target)

@@ -64,7 +64,7 @@ def append(  # noqa: PLR0913 - the options that this command has
     note_new(place, url)
 
     async def record() -> Receipt:
-        async with place.log(context=context.name) as log:
+        async with context.log(place) as log:
             return await record_as_it_stands(
                 context,
                 log,

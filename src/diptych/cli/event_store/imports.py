@@ -79,7 +79,7 @@ def import_(
 async def run(context: BoundedContext, store: Store, source: Source, progress: Progress) -> Done:
     """Imports all lines. Raises Stop where that cannot go on, or is interrupted."""
     began = perf_counter()
-    async with store.log() as log:
+    async with context.log(store) as log:
         importing = Import(LineReader(context.aggregates, context.catalogue), log, source.lines())
         try:
             async with shown(progress, LINES, lambda: importing.line, lambda: source.total):

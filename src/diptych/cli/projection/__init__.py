@@ -3,9 +3,24 @@
 from diptych.cli.projection.audit import audit
 from diptych.cli.projection.divide import divide
 from diptych.cli.projection.generations import cancel, drop
+from diptych.cli.projection.letters import letters
 from diptych.cli.projection.pause import pause
 from diptych.cli.projection.rebuild import rebuild
 from diptych.cli.projection.resume import resume
+from diptych.cli.projection.retry import retry
+from diptych.cli.projection.skip import skip
 from diptych.cli.projection.status import status
 
-__all__ = ["audit", "cancel", "divide", "drop", "pause", "rebuild", "resume", "status"]
+__all__ = [
+    "audit",
+    "cancel",
+    "divide",
+    "drop",
+    "letters",
+    "pause",
+    "rebuild",
+    "resume",
+    "retry",
+    "skip",
+    "status",
+]

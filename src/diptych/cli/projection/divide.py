@@ -17,7 +17,7 @@ from diptych.read import Division, Fold, Stopped
 from diptych.stores import Store
 from diptych.worker import new_identity
 
-MOST_SEGMENTS = 1024
+MOST_SEGMENTS = 256
 
 
 class Divided(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ def divide(
 
 async def divided_into(fold: Fold[Any], store: Store, segments: int) -> Divided:
     """Divides. Raises Stop."""
-    async with store.log() as log, store.views() as views:
+    async with store.log() as log, store.views(in_step=fold.shape.sync) as views:
         try:
             generation = await Division(new_identity(), fold, log, views).run(segments)
         except Stopped as stopped:

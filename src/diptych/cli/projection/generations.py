@@ -68,7 +68,7 @@ def drop(
 
 async def cancelled(store: Store, shape: ViewShape[Any]) -> Dropped:
     """Drops the generation that is being filled beside the live one. Raises Stop."""
-    async with store.log(), store.views() as views:
+    async with store.log(), store.views(in_step=shape.sync) as views:
         mine = [one for one in await views.generations(shape) if one.fingerprint == shape.fingerprint]
         unfinished = next((one for one in mine if one.state is State.FILLING), None)
         if unfinished is None or not any(one.live for one in mine):
@@ -79,7 +79,7 @@ async def cancelled(store: Store, shape: ViewShape[Any]) -> Dropped:
 
 async def dropped(store: Store, shape: ViewShape[Any], number: int) -> Dropped:
     """Drops a generation. Raises Stop."""
-    async with store.log(), store.views() as views:
+    async with store.log(), store.views(in_step=shape.sync) as views:
         found = next((one for one in await views.generations(shape) if one.number == number), None)
         if found is None:
             raise Stop(f"{shape.name} has no generation {number}; see diptych projection status {shape.name}", NO)

@@ -58,7 +58,7 @@ def pause(
 
 
 async def pause_in(store: Store, shape: ViewShape[Any], pause: Pause) -> Pause | None:
-    async with store.log(), store.views() as views:  # the log, to see that it is one
+    async with store.log(), store.views(in_step=shape.sync) as views:  # the log, to see that it is one
         return await views.pause(shape, pause)
 
 

@@ -43,7 +43,7 @@ def resume(name: str, /, *, target: Target = None, store: StoreUrl = None, json:
 
 
 async def resume_in(store: Store, shape: ViewShape[Any]) -> Pause | None:
-    async with store.log(), store.views() as views:  # the log, to see that it is one
+    async with store.log(), store.views(in_step=shape.sync) as views:  # the log, to see that it is one
         return await views.resume(shape)
 
 

@@ -81,6 +81,7 @@ class HeldViews:
         self.skips: dict[str, dict[tuple[Hold, int], Skip]] = {}
         self.workers: dict[str, Worker] = {}
         self.bells: dict[str, Bell] = {}
+        self.in_step: dict[str, str] = {}
         self._numbers: dict[str, int] = {}
 
     def of(self, shape: ViewShape[Any]) -> list[HeldGeneration]:

@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
-from diptych.errors import DiptychError
+from diptych.errors import DiptychError, ProjectionFailed
 from diptych.log import (
     BEGINNING,
     PAGE_EVENTS,
@@ -37,6 +38,9 @@ from diptych.log import (
     judge,
     judge_batch,
 )
+from diptych.read import NOBODY, InStep, ViewShape
+from diptych.stores.memory.held import HeldGeneration, HeldViews
+from diptych.stores.memory.in_step import followed
 
 
 class MemoryEvents:
@@ -56,9 +60,19 @@ class MemoryEvents:
 class MemoryLog:
     """See `diptych.log.EventLog` for what it promises, durability apart."""
 
-    def __init__(self, held: MemoryEvents, clock: Callable[[], int], observer: LogObserver = UNOBSERVED) -> None:
+    def __init__(
+        self,
+        held: MemoryEvents,
+        clock: Callable[[], int],
+        observer: LogObserver = UNOBSERVED,
+        in_step: InStep = NOBODY,
+        views: HeldViews | None = None,
+    ) -> None:
+        """`views` are those that it keeps in step."""
         self._held = held
         self._clock = clock
+        self._in_step = in_step
+        self._views = HeldViews() if views is None else views
         self._lane = Lane(self._commit, observer)
 
     @property
@@ -75,19 +89,25 @@ class MemoryLog:
     async def append_batch(self, batch: Batch) -> Outcome:
         async def commit() -> Outcome | DiptychError:
             streams = {*batch.expected, *(event.stream for event in batch.events)}
-            return self._keep(streams, [batch.command_id], partial(judge_batch, batch))[0]
+            try:
+                return self._keep(streams, [batch.command_id], partial(judge_batch, batch))[0]
+            except ProjectionFailed as error:
+                return error
 
         return await self._lane.alone(commit)
 
     async def _commit(self, group: Sequence[Append]) -> Sequence[Outcome | DiptychError]:
         streams = {append.stream for append in group}
-        return self._keep(streams, [append.command_id for append in group], partial(judge, group))
+        try:
+            return self._keep(streams, [append.command_id for append in group], partial(judge, group))
+        except ProjectionFailed as error:
+            return [error] if len(group) == 1 else [(await self._commit([append]))[0] for append in group]
 
     def _keep(
         self, streams: Iterable[str], command_ids: Iterable[str], judged: Callable[[Facts, int], Verdicts]
     ) -> Sequence[Outcome | DiptychError]:
         held = self._held
-        with held.lock:
+        with held.lock, self._views.lock:
             last = held.events[-1] if held.events else None
             facts = Facts(
                 head=len(held.events),
@@ -97,14 +117,23 @@ class MemoryLog:
                 newest=self._newest,
             )
             verdicts = judged(facts, self._clock())
+            followed = self._followed(verdicts.events)
             for event in verdicts.events:
                 held.streams[event.stream].append(event)
                 held.kinds.setdefault((event.type, event.schema), event.position)
             held.outcomes.update((outcome.command_id, Outcome(*outcome)) for outcome in verdicts.outcomes)
             held.events.extend(verdicts.events)
+            for shape, generation in followed:
+                self._views.keep(shape, generation)
         if verdicts.events:
             held.bell.ring(verdicts.events[-1].position)
+            for shape, _ in followed:
+                self._views.bell(shape).ring(verdicts.events[-1].position)
         return verdicts.answers
+
+    def _followed(self, new: Sequence[RecordedEvent]) -> list[tuple[ViewShape[Any], HeldGeneration]]:
+        """The views that are kept in step, past the new events. Raises ProjectionFailed, Unavailable."""
+        return followed(self._in_step, self._views, self._held.events, new) if new else []
 
     def _newest(self, query: EventQuery, after: int) -> int | None:
         newer = self._held.events[after:]

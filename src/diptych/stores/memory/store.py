@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from diptych.errors import Unavailable
 from diptych.log import UNOBSERVED, EventLog, LogObserver
+from diptych.read import NOBODY, InStep
 from diptych.stores.memory.held import HeldViews
 from diptych.stores.memory.log import MemoryEvents, MemoryLog
 from diptych.stores.memory.snapshots import HeldSnapshots, MemorySnapshots
@@ -28,18 +29,20 @@ class MemoryStore:
             raise Unavailable("A store in memory is empty at first, and gone with its process.")
 
     @asynccontextmanager
-    async def log(self, observer: LogObserver = UNOBSERVED, context: str | None = None) -> AsyncGenerator[MemoryLog]:
+    async def log(
+        self, observer: LogObserver = UNOBSERVED, context: str | None = None, in_step: InStep = NOBODY
+    ) -> AsyncGenerator[MemoryLog]:
         if context is not None:
             self._events.context = self._events.context or context
             check_owner("This store in memory", self._events.context, context)
-        log = MemoryLog(self._events, self._clock, observer)
+        log = MemoryLog(self._events, self._clock, observer, in_step, self._views)
         try:
             yield log
         finally:
             await log.close()
 
     @asynccontextmanager
-    async def views(self) -> AsyncGenerator[MemoryViews]:
+    async def views(self, *, in_step: bool = False) -> AsyncGenerator[MemoryViews]:
         yield MemoryViews(self._views)
 
     @asynccontextmanager

@@ -17,6 +17,7 @@ from diptych.read import (
     Key,
     Letter,
     Pause,
+    Registered,
     Skip,
     Snapshot,
     Superseded,
@@ -112,6 +113,22 @@ class MemoryViews:
             divided = resegmented(found, segments)
             self._held.keep(shape, divided)
             return self._shown(shape, divided)
+
+    # In step with the log
+
+    async def join(self, shape: ViewShape[Any]) -> None:
+        with self._held.lock:
+            if live_of(self._held.of(shape), shape) is None:
+                raise Superseded(f"{shape.name} has no live generation that could be kept in step")
+            self._held.in_step[shape.name] = shape.fingerprint
+
+    async def part(self, shape: ViewShape[Any]) -> None:
+        with self._held.lock:
+            self._held.in_step.pop(shape.name, None)
+
+    async def in_step(self) -> Sequence[Registered]:
+        with self._held.lock:
+            return [Registered(*view) for view in self._held.in_step.items()]
 
     # Leases
 
@@ -212,7 +229,9 @@ class MemoryViews:
         fitting = [
             (segment, letter) for segment, letter in found if letter.position > after and hold in (None, letter.hold)
         ]
-        return sorted(fitting, key=lambda one: (one[1].position, one[0], one[1].hold))[:limit]
+        ordered = sorted(fitting, key=lambda one: (one[1].position, one[0], one[1].hold))
+        last = ordered[:limit][-1][1].position if ordered else 0
+        return [one for one in ordered if one[1].position <= last]
 
     async def held_back(self, shape: ViewShape[Any], generation: int, limit: int = 1000) -> Sequence[Held]:
         with self._held.lock:

@@ -126,7 +126,7 @@ def errors_of(address: Address) -> Generator[None]:
         raise translate(error, address) from error
 
 
-def translate(error: BaseException, address: Address) -> Unavailable:
+def translate(error: BaseException, address: Address) -> Unavailable:  # noqa: C901 - one case for each kind
     """The error that a user gets for one of the driver's."""
     where = address.shown
     match error:
@@ -144,6 +144,11 @@ def translate(error: BaseException, address: Address) -> Unavailable:
             return Unavailable(f"{where} cannot grow: the disk is full. This was not kept; free some space.")
         case asyncpg.exceptions.ReadOnlySQLTransactionError():
             return Unavailable(f"{where} only reads: it is a standby, or was made read-only.")
+        case asyncpg.exceptions.InvalidSQLStatementNameError() | asyncpg.exceptions.DuplicatePreparedStatementError():
+            return Unavailable(
+                f"{where} is behind a pooler that does not keep prepared statements; PgBouncer does from version 1.21 "
+                "on, with max_prepared_statements over 0."
+            )
         case asyncpg.exceptions.QueryCanceledError():
             seconds = STATEMENT_TIMEOUT.total_seconds()
             return Unavailable(f"{where} gave up on a statement: {error} (a statement may take {seconds:g} s).")

@@ -3,7 +3,9 @@
 --
 -- Each call is one transaction: it takes the log's lock in a statement of its own, and reads in
 -- the next, because a lock and a read in one statement share a snapshot from before the wait. Then it judges, writes,
--- and wakes those who follow. `now` is microseconds since 1970, or NULL for the server's clock.
+-- and wakes those who follow. `now` is microseconds since 1970, or NULL for the server's clock. `followed` has the views,
+-- name and fingerprint, that the caller brings forward in the same transaction; where others are to be kept in step, too,
+-- DP001 is raised.
 --
 -- Positions follow the newest event's. There is no sequence, which would leave gaps, and no counter row, whose dead
 -- versions would pile up under somebody's long transaction.
@@ -56,7 +58,7 @@ $$;
 --   2  the stream is not at the expected version: nothing, the version that was found
 --   3  the boundary has a newer event: its position, nothing
 CREATE OR REPLACE FUNCTION diptych.append_group(
-    lock_timeout text, now bigint, new_kinds boolean,
+    lock_timeout text, now bigint, followed text[], new_kinds boolean,
     command_nos integer[], command_ids text[], fingerprints bytea[], stream_nos integer[], streams text[],
     expected bigint[], counts integer[], metadata bytea[],
     boundaries text, rival_of integer[], rivals integer[], rival_nths integer[], afters bigint[],
@@ -139,6 +141,9 @@ BEGIN
     IF NOT 0 = ANY (kinds) THEN
         RETURN;
     END IF;
+    IF EXISTS (SELECT FROM diptych.in_step WHERE in_step.name || ' ' || in_step.fingerprint <> ALL (followed)) THEN
+        RAISE EXCEPTION 'a view is kept in step that the caller does not know of' USING ERRCODE = 'DP001';
+    END IF;
     INSERT INTO diptych.ledger (position, version, recorded_at, events, command_id, stream, fingerprint)
     SELECT positions[i] + counts[i], versions[i] + counts[i], at, counts[i],
            command_ids[command_nos[i]], streams[stream_nos[i]], fingerprints[i]
@@ -172,7 +177,7 @@ $$;
 
 -- purpose: the append of a group of one, with one event and without a boundary; it answers as append_group does
 CREATE OR REPLACE FUNCTION diptych.append_one(
-    lock_timeout text, now bigint,
+    lock_timeout text, now bigint, followed text[],
     command_id text, fingerprint bytea, stream text, expected bigint, metadata bytea,
     type text, schema integer, event_id bytea, tags text, data bytea,
     OUT kind integer, OUT "position" bigint, OUT version bigint
@@ -203,6 +208,9 @@ BEGIN
         kind := 2;
         RETURN;
     END IF;
+    IF EXISTS (SELECT FROM diptych.in_step WHERE in_step.name || ' ' || in_step.fingerprint <> ALL (followed)) THEN
+        RAISE EXCEPTION 'a view is kept in step that the caller does not know of' USING ERRCODE = 'DP001';
+    END IF;
     INSERT INTO diptych.ledger (position, version, recorded_at, events, command_id, stream, fingerprint)
     VALUES (position + 1, version + 1, at, 1, command_id, stream, fingerprint);
     INSERT INTO diptych.event (position, version, recorded_at, schema, stream, type, event_id, tags, data, metadata)
@@ -225,7 +233,7 @@ $$;
 -- `kind` is as append_group's, of which 0, 1 and 2 occur, with the position before the first event; `version` is the one
 -- that the stream with the number `stream_no` was found at: that of the last event, or the first that is not as expected.
 CREATE OR REPLACE FUNCTION diptych.append_batch(
-    lock_timeout text, now bigint, new_kinds boolean,
+    lock_timeout text, now bigint, followed text[], new_kinds boolean,
     command_id text, fingerprint bytea, streams text[], expected bigint[],
     stream_nos integer[], nths integer[], types text[], schemas integer[], event_ids bytea[], tags text[],
     datas bytea[], metadata bytea[],
@@ -269,6 +277,9 @@ BEGIN
     kind := 0;
     stream_no := stream_nos[number];
     version := versions[stream_no];
+    IF EXISTS (SELECT FROM diptych.in_step WHERE in_step.name || ' ' || in_step.fingerprint <> ALL (followed)) THEN
+        RAISE EXCEPTION 'a view is kept in step that the caller does not know of' USING ERRCODE = 'DP001';
+    END IF;
     INSERT INTO diptych.ledger (position, version, recorded_at, events, command_id, stream, fingerprint)
     VALUES (position + number, version + nths[number], at, number, command_id, streams[stream_no], fingerprint);
     INSERT INTO diptych.event (position, version, recorded_at, schema, stream, type, event_id, tags, data, metadata)

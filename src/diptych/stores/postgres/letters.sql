@@ -44,18 +44,24 @@ SELECT segment, key, stream, position, type, parked_at, cause FROM (
 ) AS letter ORDER BY position LIMIT 1;
 
 -- name: letters
--- purpose: the letters of a generation after a position
+-- purpose: the letters of a generation after a position, and with the last one all of its event
 -- binds: name, generation, position, limit
-SELECT segment, key, stream, position, type, parked_at, cause FROM diptych.letter
-WHERE name = $1 AND generation = $2 AND position > $3
-ORDER BY position, segment, key, stream LIMIT $4;
+SELECT segment, key, stream, position, type, parked_at, cause FROM (
+    SELECT * FROM diptych.letter
+    WHERE name = $1 AND generation = $2 AND position > $3
+    ORDER BY position FETCH FIRST $4 ROWS WITH TIES
+) AS letter
+ORDER BY position, segment, key, stream;
 
 -- name: letters_of
--- purpose: the letters of a hold after a position
+-- purpose: the letters of a hold after a position, and with the last one all of its event
 -- binds: name, generation, position, limit, key, stream
-SELECT segment, key, stream, position, type, parked_at, cause FROM diptych.letter
-WHERE name = $1 AND generation = $2 AND position > $3 AND key = $5 AND stream = $6
-ORDER BY position, segment LIMIT $4;
+SELECT segment, key, stream, position, type, parked_at, cause FROM (
+    SELECT * FROM diptych.letter
+    WHERE name = $1 AND generation = $2 AND position > $3 AND key = $5 AND stream = $6
+    ORDER BY position FETCH FIRST $4 ROWS WITH TIES
+) AS letter
+ORDER BY position, segment;
 
 -- name: dead_letters
 -- purpose: how many letters a generation has after a position and up to another, or to the end

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import msgspec
 
-from diptych.errors import DiptychError, OutcomeUnknown, Unavailable
+from diptych.errors import DiptychError, OutcomeUnknown, ProjectionFailed, Unavailable
 from diptych.log import (
     BEGINNING,
     PAGE_EVENTS,
@@ -35,10 +35,12 @@ from diptych.log import (
     wait_past,
 )
 from diptych.log.conditions import STREAM_SEPARATOR
+from diptych.read import NOBODY, InStep
 from diptych.stores.owner import check_owner
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.append import ACCEPTED_BEFORE, KEPT, accepted_before, answers, binds, binds_of_one
 from diptych.stores.postgres.batch import Found, batch_answer, batch_binds
+from diptych.stores.postgres.bells import ViewBells
 from diptych.stores.postgres.blockers import held_up
 from diptych.stores.postgres.connection import (
     BAD_DATA,
@@ -50,6 +52,7 @@ from diptych.stores.postgres.connection import (
     milliseconds,
     translate,
 )
+from diptych.stores.postgres.in_step import OUT_OF_STEP, KeptInStep
 from diptych.stores.postgres.listener import Listener
 from diptych.stores.postgres.loads import Loads
 from diptych.stores.postgres.schema import check_schema
@@ -86,7 +89,16 @@ class PostgresLog:
     `clock` gives microseconds since 1970; without one, times are the server's.
     """
 
-    def __init__(self, address: Address, bell: Bell, clock: Clock | None, observer: LogObserver) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - what it is opened with
+        self,
+        address: Address,
+        bell: Bell,
+        clock: Clock | None,
+        observer: LogObserver,
+        in_step: InStep = NOBODY,
+        bells: ViewBells | None = None,
+    ) -> None:
+        """`bells` are rung for the views that are kept in step."""
         self._address = address
         self._bell = bell
         self._clock = clock
@@ -94,6 +106,9 @@ class PostgresLog:
         self._find = address.statements("find.sql")
         self._kinds: set[tuple[str, int]] = set()
         self._writer = Writer(address)
+        self._in_step = KeptInStep(
+            address, in_step, bells or ViewBells(), (self._sql["read"], _event), (self._sql["read_records"], _record)
+        )
         self._pool = Pool(address, "reader", READERS, BY_INDEX)
         self._listener = Listener(address, self._pool, self._hear)
         self._lane = Lane(self._commit, observer)
@@ -136,10 +151,16 @@ class PostgresLog:
         """Commits the group, or, where one append's data makes that fail, each by itself."""
         try:
             return await self._commit_group(group)
-        except BAD_DATA as error:
+        except (ProjectionFailed, *BAD_DATA) as error:
             if len(group) == 1:
-                return [Unavailable(f"{self._address.shown} does not take this append: {error}")]
+                return [self._refusal("append", error)]
             return [await self._commit_alone(append) for append in group]
+
+    def _refusal(self, what: str, error: Exception) -> DiptychError:
+        """What there is to say of data that the store, or a view that is kept in step, does not take."""
+        if isinstance(error, ProjectionFailed):
+            return error
+        return Unavailable(f"{self._address.shown} does not take this {what}: {error}")
 
     async def _commit_alone(self, append: Append) -> Outcome | DiptychError:
         try:
@@ -157,8 +178,8 @@ class PostgresLog:
             found = Found(*await self._call("append_batch", not kinds <= self._kinds, *values))
         except Undecided as error:
             return OutcomeUnknown(batch.command_id, str(error))
-        except BAD_DATA as error:
-            return Unavailable(f"{self._address.shown} does not take this batch: {error}")
+        except (ProjectionFailed, *BAD_DATA) as error:
+            return self._refusal("batch", error)
         before = await self.outcome(batch.command_id) if found.kind == ACCEPTED_BEFORE else None
         if found.kind == KEPT:
             self._kinds |= kinds
@@ -182,13 +203,28 @@ class PostgresLog:
         """What one of the functions says. Raises Undecided, Unavailable, and BAD_DATA as it is."""
         around = [str(milliseconds(LOCK_TIMEOUT)), None if self._clock is None else self._clock()]
         try:
-            return await self._writer.fetch(self._sql[function], [*around, *values])
+            return await self._appended(self._sql[function], around, values)
         except asyncpg.exceptions.LockNotAvailableError as error:
             raise await held_up(self._address, self._pool, LOCK_TIMEOUT) from error
         except BAD_DATA:
             raise
         except DRIVER_ERRORS as error:
             raise translate(error, self._address) from error
+
+    async def _appended(self, sql: str, around: Sequence[object], values: Sequence[object]) -> asyncpg.Record:
+        """One statement; or, where views are kept in step, a transaction that brings them forward as well."""
+        for _ in range(2):
+            following = self._in_step.following
+            binds = [*around, following, *values]
+            try:
+                if not following:
+                    return await self._writer.fetch(sql, binds)
+                return await self._writer.run(partial(self._in_step.append, sql, binds))
+            except asyncpg.PostgresError as error:
+                if error.sqlstate != OUT_OF_STEP:
+                    raise
+            await self._pool.run(self._in_step.look)
+        raise Unavailable(f"{self._address.shown}: which views are kept in step is changing; try again in a moment.")
 
     async def _before(self, command_ids: Sequence[str]) -> Mapping[str, Outcome]:
         """What became of these commands before, or nothing: others of the group are kept, and must not fail with it."""
@@ -336,6 +372,10 @@ def _selection(match: Match) -> tuple[str, list[object]]:
     if match.types:
         return "select_by_types", [sorted(match.types)]
     return "select_all", []
+
+
+def _event(row: asyncpg.Record) -> StoredEvent:
+    return StoredEvent(*row[:5])
 
 
 def _record(row: asyncpg.Record) -> RecordedEvent:

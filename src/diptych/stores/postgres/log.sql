@@ -17,16 +17,16 @@ UPDATE diptych.log SET context = $1 WHERE context IS NULL;
 -- name: append_group
 -- purpose: appends of a group; what they mean, and what comes back, stands in functions.sql
 SELECT kinds, positions, versions
-FROM diptych.append_group($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23);
+FROM diptych.append_group($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24);
 
 -- name: append_one
 -- purpose: the append of a group of one, with one event and without a boundary
-SELECT kind, position, version FROM diptych.append_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+SELECT kind, position, version FROM diptych.append_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
 
 -- name: append_batch
 -- purpose: a batch of events of many streams
 SELECT kind, position, stream_no, version
-FROM diptych.append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
+FROM diptych.append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16);
 
 -- name: kinds
 -- purpose: every type and schema that there are events of

@@ -30,7 +30,7 @@ LOCK_TIMEOUT = timedelta(seconds=5)
 
 VIEW_FILES = ("views.sql", "leases.sql", "letters.sql")
 
-_ADVANCE_BINDS = 8
+ADVANCE_BINDS = 8
 
 
 def view_statements(address: Address) -> Mapping[str, str]:
@@ -140,7 +140,7 @@ class PostgresProjected:
         writing = self._commits.get((shape.fingerprint, number))
         if writing is None:
             table = RowTable(shape, number, self._address.views_schema)
-            writing = self._commits[shape.fingerprint, number] = Writing(table, self._sql["advance"], _ADVANCE_BINDS)
+            writing = self._commits[shape.fingerprint, number] = Writing(table, self._sql["advance"], ADVANCE_BINDS)
         return writing
 
     def _table(self, shape: ViewShape[V], number: int) -> RowTable[V]:

@@ -5,10 +5,10 @@ begin with; the order stays.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -17,10 +17,9 @@ from diptych.messages import View
 from diptych.read import Column, Key, Kind, ViewShape
 from diptych.read.columns import in_utc, integer, is_enum, nested_json, real, scaled
 from diptych.stores.postgres.connection import Connection
+from diptych.stores.rows import Encode, Rows, quoted
 
 V = TypeVar("V", bound=View)
-
-Encode = Callable[[Any], Any]
 
 _DECIMAL_DIGITS = 19
 """Digits of the largest number of 64 bits."""
@@ -40,11 +39,6 @@ _TYPES = {
     Kind.JSON: "json",
     Kind.DECIMAL: "numeric",
 }
-
-
-def quoted(name: str) -> str:
-    """An SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def stored_text(text: str) -> str:
@@ -125,22 +119,13 @@ def short(name: str) -> str:
     return f"{data[: _NAME_BYTES - 9].decode(errors='ignore')}_{hashlib.sha256(data).hexdigest()[:8]}"
 
 
-class RowTable(Generic[V]):
+class RowTable(Rows[V]):
     """One generation of a view: the table `name_number` in the schema of views."""
 
     def __init__(self, shape: ViewShape[V], number: int, schema: str) -> None:
-        self.shape = shape
         self.keys = tuple([shape.column(name) for name in shape.key])
         self._plain = f"{short(shape.name)}_{number}"
-        self.table = f"{quoted(schema)}.{quoted(self._plain)}"
-        self.columns = ", ".join(quoted(column.name) for column in shape.columns)
-        self._view = shape.view
-        self._names = tuple([column.name for column in shape.columns])
-        encoders = [(number, encoder(column)) for number, column in enumerate(shape.columns)]
-        self._encoders = [(number, encode) for number, encode in encoders if encode is not None]
-        decoders = [(number, decoder(column)) for number, column in enumerate(shape.columns)]
-        self._decoders = [(number, decode) for number, decode in decoders if decode is not None]
-        self._key_encoders = [encoder(key) for key in self.keys]
+        super().__init__(shape, f"{quoted(schema)}.{quoted(self._plain)}", encoder, decoder)
         self._lookup = self._found_by_key()
 
     # Tables
@@ -172,30 +157,6 @@ class RowTable(Generic[V]):
         return f"DROP TABLE IF EXISTS {self.table}"
 
     # Rows
-
-    def encode(self, row: V) -> Sequence[Any]:
-        """A row as bind values. Raises ValueError where the table cannot hold it."""
-        self.shape.check_types(row)
-        values = list(msgspec.structs.astuple(row))
-        for number, encode in self._encoders:
-            if (value := values[number]) is not None:
-                values[number] = encode(value)
-        return values
-
-    def encode_key(self, key: Key) -> tuple[Any, ...]:
-        """A key as bind values. Raises ValueError where no row can have it."""
-        parts = key if len(self._key_encoders) > 1 else (key,)
-        return tuple(
-            [part if encode is None else encode(part) for encode, part in zip(self._key_encoders, parts, strict=True)]
-        )
-
-    def decode(self, values: Iterable[Any]) -> V:
-        """A row again."""
-        values = list(values)
-        for number, decode in self._decoders:
-            if (value := values[number]) is not None:
-                values[number] = decode(value)
-        return self._view(**dict(zip(self._names, values, strict=True)))
 
     def lookup(self, keys: Collection[Key]) -> tuple[str, list[Any]]:
         """The statement that finds the rows of these keys, with an array for each field of the key."""

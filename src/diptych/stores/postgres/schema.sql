@@ -167,3 +167,9 @@ CREATE TABLE diptych.snapshot (
     event_id  bytea            NOT NULL,
     data      bytea            NOT NULL
 );
+
+-- purpose: the views that every append brings forward, and the code that does it
+CREATE TABLE diptych.in_step (
+    name         text COLLATE "C" NOT NULL PRIMARY KEY,
+    fingerprint  text COLLATE "C" NOT NULL
+);

@@ -12,13 +12,14 @@ from diptych.errors import DiptychError, Forbidden, Malformed, NotCaughtUp, TooL
 from diptych.messages import View
 from diptych.read import Generation, Key, Kind, Letter, NeverFilled, Selector, State, ViewShape
 from diptych.read.views import MAX_ROWS
-from diptych.stores.postgres import select
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.connection import DRIVER_ERRORS, Connection, Pool, translate
 from diptych.stores.postgres.free_sql import as_subquery
 from diptych.stores.postgres.generations import Tables, generations_of, live_of
 from diptych.stores.postgres.letters import Letters
-from diptych.stores.postgres.rows import RowTable, find_rows, quoted
+from diptych.stores.postgres.rows import RowTable, find_rows
+from diptych.stores.postgres.select import PostgresSelect
+from diptych.stores.rows import quoted
 
 V = TypeVar("V", bound=View)
 T = TypeVar("T")
@@ -121,20 +122,20 @@ class PostgresSnapshot:
     async def select(self, shape: ViewShape[V], selector: Selector) -> list[V]:
         table: RowTable[V] = self._tables[shape]
         limit = MAX_ROWS + 1 if selector.limit is None else selector.limit
-        sql, binds = select.select(table, selector, limit)
+        sql, binds = PostgresSelect(table).rows(selector, limit)
         rows = await self._run(lambda connection: connection.fetch(sql, *binds))
         if selector.limit is None and len(rows) > MAX_ROWS:
             raise TooLarge(f"More than {MAX_ROWS} rows of {shape.name} fit; use limit() or page().")
         return [table.decode(row) for row in rows]
 
     async def count(self, shape: ViewShape[Any], selector: Selector) -> int:
-        sql, binds = select.count(self._tables[shape], selector)
+        sql, binds = PostgresSelect(self._tables[shape]).count(selector)
         number: int = await self._run(lambda connection: connection.fetchval(sql, *binds))
         return number
 
     async def total(self, shape: ViewShape[Any], field: str, selector: Selector) -> Any:
         column = shape.column(field)
-        sql, binds = select.total(self._tables[shape], column, selector)
+        sql, binds = PostgresSelect(self._tables[shape]).total(column, selector)
         found = await self._run(lambda connection: connection.fetchval(sql, *binds))
         kind = {Kind.DECIMAL: Decimal, Kind.REAL: float}.get(column.kind, int)
         return kind(found or 0)

@@ -17,6 +17,9 @@ from diptych.stores.postgres.loads import ROUNDS, Loads
 WRITERS = 1
 """Connections to keep and delete with."""
 
+PLANNED_ONCE: Mapping[str, str] = {"plan_cache_mode": "force_generic_plan"}
+"""For a statement whose one good plan takes longer to find than to carry out."""
+
 
 class Wanted(NamedTuple):
     """A stream, from its snapshot of this shape on."""
@@ -30,7 +33,7 @@ class PostgresSnapshots:
 
     def __init__(self, address: Address) -> None:
         self._sql = address.statements("snapshots.sql")
-        self._readers = Pool(address, "loader", ROUNDS, BY_INDEX)
+        self._readers = Pool(address, "loader", ROUNDS, {**BY_INDEX, **PLANNED_ONCE})
         self._writers = Pool(address, "snapshots", WRITERS, UNSYNCED)
         self._loads = Loads(self._restore_many, lambda _: Restored(None, (), 0))
 
@@ -44,12 +47,17 @@ class PostgresSnapshots:
         return await self._loads.load(Wanted(stream, shape))
 
     async def _restore_many(self, wanted: Sequence[Wanted]) -> Mapping[Wanted, Restored]:
+        if len(wanted) == 1:
+            rows = await self._fetch("restore", *wanted[0])
+            return {wanted[0]: _restored(wanted[0], rows)} if rows else {}
         streams, shapes = zip(*wanted, strict=True)
-        rows = await self._readers.run(lambda connection: connection.fetch(self._sql["restore"], streams, shapes))
         found: defaultdict[Wanted, list[asyncpg.Record]] = defaultdict(list)
-        for row in rows:
+        for row in await self._fetch("restore_many", streams, shapes):
             found[wanted[row["number"] - 1]].append(row)
         return {one: _restored(one, of_one) for one, of_one in found.items()}
+
+    async def _fetch(self, statement: str, *values: object) -> Sequence[asyncpg.Record]:
+        return await self._readers.run(lambda connection: connection.fetch(self._sql[statement], *values))
 
     async def keep(self, snapshot: Snapshot) -> None:
         stream, version, (position, event_id), shape, data = snapshot
@@ -65,8 +73,9 @@ class PostgresSnapshots:
 def _restored(wanted: Wanted, rows: Sequence[asyncpg.Record]) -> Restored:
     """A stream's versions are 1, 2, 3, …, so its version follows from the number of its events."""
     snapshot = None
-    position, _, _, _, data, version, event_id, _ = rows[0]
-    if event_id is not None:
-        snapshot, rows = Snapshot(wanted.stream, version, Anchor(position, event_id), wanted.shape, data), rows[1:]
+    first = rows[0]
+    if first["event_id"] is not None:
+        upto = Anchor(first["position"], first["event_id"])
+        snapshot, rows = Snapshot(wanted.stream, first["version"], upto, wanted.shape, first["data"]), rows[1:]
     events = [StoredEvent(*row[:5]) for row in rows]
     return Restored(snapshot, events, (0 if snapshot is None else snapshot.version) + len(events))

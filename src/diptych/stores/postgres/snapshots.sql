@@ -1,8 +1,23 @@
 -- The snapshots' statements. Bind variables are given by position, in the order in which `binds` names them.
 
 -- name: restore
--- purpose: of several streams the snapshot, if it has the shape and the log has the event that it ends with, and the
--- events after it, in order; with the number of the stream in the arrays. A snapshot's row has its version and event id
+-- purpose: the snapshot of a stream, if it has the shape and the log has the event that it ends with, and the events after
+-- it, in order; a snapshot's row has its version and event id
+-- binds: stream, shape
+WITH kept AS MATERIALIZED (
+    SELECT snapshot.position, snapshot.version, snapshot.event_id, snapshot.data
+    FROM diptych.snapshot JOIN diptych.event
+        ON event.position = snapshot.position AND event.event_id = snapshot.event_id
+    WHERE snapshot.stream = $1 AND snapshot.shape = $2
+)
+SELECT position, NULL AS stream, NULL AS type, NULL AS schema, data, version, event_id FROM kept
+UNION ALL (
+    SELECT position, stream, type, schema, data, NULL, NULL FROM diptych.event
+    WHERE stream = $1 AND version > coalesce((SELECT version FROM kept), 0) ORDER BY version
+);
+
+-- name: restore_many
+-- purpose: the same of several streams, with the number of the stream in the arrays
 -- binds: streams, shapes
 SELECT found.position, found.stream, found.type, found.schema, found.data, found.version, found.event_id, wanted.number
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (stream, shape, number)

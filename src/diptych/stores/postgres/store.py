@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from diptych.log import UNOBSERVED, Bell, EventLog, LogObserver
+from diptych.read import NOBODY, InStep
 from diptych.stores.postgres.address import address_of
 from diptych.stores.postgres.bells import ViewBells
 from diptych.stores.postgres.log import PostgresLog
@@ -34,8 +35,10 @@ class PostgresStore:
         return [f"{migration.number:04} {migration.name}" for migration in await migrate(self.address)]
 
     @asynccontextmanager
-    async def log(self, observer: LogObserver = UNOBSERVED, context: str | None = None) -> AsyncGenerator[PostgresLog]:
-        log = PostgresLog(self.address, self._bell, self._clock, observer)
+    async def log(
+        self, observer: LogObserver = UNOBSERVED, context: str | None = None, in_step: InStep = NOBODY
+    ) -> AsyncGenerator[PostgresLog]:
+        log = PostgresLog(self.address, self._bell, self._clock, observer, in_step, self._view_bells)
         try:
             await log.begin(context)
             yield log
@@ -43,7 +46,7 @@ class PostgresStore:
             await log.close()
 
     @asynccontextmanager
-    async def views(self) -> AsyncGenerator[PostgresViews]:
+    async def views(self, *, in_step: bool = False) -> AsyncGenerator[PostgresViews]:
         views = PostgresViews(self.address, self._view_bells)
         try:
             await views.open()

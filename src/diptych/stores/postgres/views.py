@@ -19,6 +19,7 @@ from diptych.read import (
     Key,
     Letter,
     Pause,
+    Registered,
     Skip,
     Snapshot,
     State,
@@ -116,6 +117,23 @@ class PostgresViews(PostgresProjected):
         begun = await self._in_transaction(work)
         await self._sweep(shape)
         return begun
+
+    async def join(self, shape: ViewShape[Any]) -> None:
+        async def work(connection: Connection) -> None:
+            generations = self._of(connection, shape)
+            await generations.take_turn()
+            if not any(one.live and one.fingerprint == shape.fingerprint for one in await generations.all()):
+                raise Superseded(f"{shape.name} has no live generation that could be kept in step")
+            await connection.execute(self._sql["join"], shape.name, shape.fingerprint)
+
+        await self._in_transaction(work)
+
+    async def part(self, shape: ViewShape[Any]) -> None:
+        await self._in_transaction(lambda connection: connection.execute(self._sql["part"], shape.name))
+
+    async def in_step(self) -> Sequence[Registered]:
+        rows = await self._writers.run(lambda connection: connection.fetch(self._sql["in_step"]))
+        return [Registered(*row) for row in rows]
 
     async def complete(self, shape: ViewShape[Any], number: int) -> None:
         await self._writers.run(lambda connection: self._of(connection, shape).complete(number))

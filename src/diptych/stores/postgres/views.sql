@@ -142,3 +142,25 @@ UPDATE diptych.segment SET paused = $2 WHERE name = $1;
 -- purpose: have everyone look again who waits for a view
 -- binds: name
 SELECT pg_notify('diptych', 'wake ' || $1);
+
+-- name: in_step
+-- purpose: the views that every append brings forward
+SELECT name, fingerprint FROM diptych.in_step;
+
+-- name: join
+-- purpose: have every append bring a view forward, by code of this fingerprint
+-- binds: name, fingerprint
+INSERT INTO diptych.in_step (name, fingerprint) VALUES ($1, $2)
+ON CONFLICT (name) DO UPDATE SET fingerprint = excluded.fingerprint;
+
+-- name: part
+-- purpose: have no append bring a view forward any more
+-- binds: name
+DELETE FROM diptych.in_step WHERE name = $1;
+
+-- name: hold_live
+-- purpose: the live generation of code of a fingerprint, of which nothing moves until the transaction ends
+-- binds: name, fingerprint
+SELECT segment FROM diptych.segment WHERE name = $1 AND generation = (
+    SELECT generation FROM diptych.generation WHERE name = $1 AND fingerprint = $2 AND state = 'live'
+) FOR UPDATE;

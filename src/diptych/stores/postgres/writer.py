@@ -6,14 +6,14 @@ judged again if it was not. The session that was lost is ended before, so that i
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import asyncpg
 
-from diptych.errors import DiptychError, Unavailable
+from diptych.errors import DiptychError, ProjectionFailed, Unavailable
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.connection import (
     BAD_DATA,
@@ -48,8 +48,12 @@ class Undecided(Exception):
     """The statement was sent, its connection died, and what became of it could not be found out in time."""
 
 
+Work = Callable[[Connection], Awaitable[asyncpg.Record]]
+"""One statement, or one transaction, that may come twice."""
+
+
 class Writer:
-    """Sends one statement at a time, and once more where its connection dies: it has to be one that may come twice."""
+    """Does one work at a time, and once more where its connection dies: it has to be one that may come twice."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -63,22 +67,26 @@ class Writer:
             await close(self._connection)
 
     async def fetch(self, sql: str, binds: Sequence[Any]) -> asyncpg.Record:
-        """The one row that the statement gives.
+        """The one row that the statement gives. See `run` for what it raises."""
+        return await self.run(lambda connection: _row(connection, sql, binds))
 
-        Raises Undecided, Unavailable (it was never sent), and the driver's errors for a statement that did nothing.
-        What keeps it from being sent again says nothing of the first time, and is tried until the time is over.
+    async def run(self, work: Work) -> asyncpg.Record:
+        """What the work gives.
+
+        Raises Undecided, Unavailable (it was never sent), and the driver's errors for work that did nothing. What keeps
+        it from being sent again says nothing of the first time, and is tried until the time is over.
         """
         connection = await self._ready()
         try:
-            return await _row(connection, sql, binds)
+            return await work(connection)
         except BaseException as error:
             if not is_lost(connection, error):
                 raise
             cause = error
         connection.terminate()
-        return await self._again(sql, binds, cause)
+        return await self._again(work, cause)
 
-    async def _again(self, sql: str, binds: Sequence[Any], cause: BaseException) -> asyncpg.Record:
+    async def _again(self, work: Work, cause: BaseException) -> asyncpg.Record:
         lost = self._session
         deadline = time.monotonic() + RESOLVE_TIMEOUT.total_seconds()
         pause = RETRY_FIRST
@@ -87,11 +95,11 @@ class Writer:
                 connection = await self._ready()
                 if lost is not None:
                     await self._end(connection, lost)
-                return await _row(connection, sql, binds)
+                return await work(connection)
+            except (ProjectionFailed, *BAD_DATA):  # the first time, too
+                raise
             except DiptychError as error:
                 cause = error
-            except BAD_DATA:  # the first time, too
-                raise
             except DRIVER_ERRORS as error:  # why nothing was kept now says nothing of the first time
                 cause = error
                 if self._connection is not None and is_lost(self._connection, error):
@@ -112,8 +120,11 @@ class Writer:
         self._connection = connection
         return connection
 
-    async def _known(self, connection: Connection) -> Session:
-        """What the server calls the session. Raises NotAStore, and Unavailable where it must not append."""
+    async def _known(self, connection: Connection) -> Session | None:
+        """What the server calls the session, or None behind a pooler, where a session is everybody's in turn.
+
+        Raises NotAStore, and Unavailable where it must not append.
+        """
         with errors_of(self._address):
             await check_schema(connection, self._address)
             pid, began, fresh = await _row(connection, self._sql["myself"], ())
@@ -122,7 +133,7 @@ class Writer:
                 f"{self._address.shown} has another default_transaction_isolation for this role than 'read committed', "
                 "which a log is appended in; set it with ALTER ROLE."
             )
-        return Session(pid, began)
+        return Session(pid, began) if pid == connection.get_server_pid() else None
 
     async def _end(self, connection: Connection, lost: Session) -> None:
         """Ends the lost session, and waits until it is gone.

@@ -8,7 +8,8 @@ import asyncpg
 from diptych.messages import View
 from diptych.read import Column, Key
 from diptych.stores.postgres.connection import Connection
-from diptych.stores.postgres.rows import RowTable, by_column, quoted, row_arrays
+from diptych.stores.postgres.rows import RowTable, by_column, row_arrays
+from diptych.stores.rows import quoted
 
 V = TypeVar("V", bound=View)
 

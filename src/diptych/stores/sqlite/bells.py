@@ -14,6 +14,11 @@ class ViewBells:
         """The bell of a view, rung for its live generation."""
         return self._bells.setdefault(view, Bell())
 
+    def ring(self, view: str, position: int) -> None:
+        """The view's live generation has changed, and stands at this position."""
+        self.changes += 1
+        self.of(view).ring(position)
+
     def wake_all(self, view: str) -> None:
         """Another generation is live, or none goes on: those who wait look for themselves."""
         if (old := self._bells.pop(view, None)) is not None:

@@ -16,11 +16,18 @@ from diptych.stores.sqlite.place import has_wal, may_be_written
 T = TypeVar("T")
 
 
+RESTORE = "restore it from a backup"
+"""What to do about a damaged file of the log."""
+
+DISPOSABLE = "delete it while nothing runs: views are folded from the log again"
+"""What to do about a damaged file of views."""
+
+
 class FileKind(NamedTuple):
     """What a file of ours is: its number in SQLite's header (`application_id`), its schema and that schema's number.
 
     `timeout` is how long SQLite itself waits for a lock, blocking whoever called it. `upgrades` has the statements that
-    bring a file from the format before to the one of this number.
+    bring a file from the format before to the one of this number. `damaged` says what to do about a damaged file.
     """
 
     application_id: int
@@ -30,6 +37,7 @@ class FileKind(NamedTuple):
     synchronous: str
     timeout: timedelta
     upgrades: Mapping[int, Sequence[str]] = MappingProxyType({})
+    damaged: str = RESTORE
 
 
 MINIMUM_SQLITE = (3, 37, 0)
@@ -40,12 +48,6 @@ LOCK_TIMEOUT = timedelta(seconds=5)
 
 CHECKPOINT_PAGES = 4000
 """Pages of 4 KiB after which the write-ahead log is folded into the file: fewer, larger folds write less in all."""
-
-RESTORE = "restore it from a backup"
-"""What to do about a damaged file of the log."""
-
-DISPOSABLE = "delete it while nothing runs: views are folded from the log again"
-"""What to do about a damaged file of views."""
 
 STATEMENT_CACHE = 256
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 
 from diptych.errors import Unavailable
+from diptych.stores.rows import quoted
 from diptych.stores.sqlite.checkpoints import SQL
-from diptych.stores.sqlite.rows import quoted
 
 ROWS = 500
 """Rows that one transaction removes: a few milliseconds."""

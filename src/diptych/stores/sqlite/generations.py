@@ -12,8 +12,9 @@ from typing import Any
 
 from diptych.read import Generation, Pause, State, ViewShape
 from diptych.read.checkpoint import numbered
+from diptych.stores.rows import quoted
 from diptych.stores.sqlite.checkpoints import SQL, checkpoint
-from diptych.stores.sqlite.rows import dropped_name, quoted, table_name
+from diptych.stores.sqlite.rows import dropped_name, table_name
 
 
 def answering(handle: sqlite3.Connection, shape: ViewShape[Any]) -> Generation | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from diptych.errors import DiptychError, OutcomeUnknown, Unavailable
+from diptych.errors import DiptychError, OutcomeUnknown, ProjectionFailed, Unavailable
 from diptych.log import (
     BEGINNING,
     PAGE_EVENTS,
@@ -41,12 +41,13 @@ from diptych.log import (
     judge_batch,
     wait_past,
 )
+from diptych.read import NOBODY, InStep
 from diptych.stores.owner import check_owner
-from diptych.stores.sql import load_script, load_statements
+from diptych.stores.sql import load_statements
 from diptych.stores.sqlite.append import arrays, facts_of, head_of, outcome_of, write
+from diptych.stores.sqlite.bells import ViewBells
 from diptych.stores.sqlite.connection import (
     Explained,
-    FileKind,
     begin_immediate,
     is_read_only,
     open_writer,
@@ -54,18 +55,10 @@ from diptych.stores.sqlite.connection import (
     roll_back,
     translate,
 )
+from diptych.stores.sqlite.files import LOG_FILE
 from diptych.stores.sqlite.find import SCAN_EVENTS, find
+from diptych.stores.sqlite.in_step import KeptInStep, page_of
 from diptych.stores.sqlite.reader import Reader, in_snapshot
-
-LOG_FILE = FileKind(
-    application_id=0x4450544C,  # DPTL
-    what="the log of a Diptych store",
-    script=load_script("diptych.stores.sqlite", "schema.sql"),
-    format=2,
-    synchronous="FULL",
-    timeout=timedelta(0),
-    upgrades={2: load_script("diptych.stores.sqlite", "format_2.sql")},
-)
 
 POLL = timedelta(milliseconds=20)
 """How often a waiting follower looks for events of other processes."""
@@ -79,6 +72,8 @@ _stored: Callable[[tuple[Any, ...]], StoredEvent] = partial(
     tuple.__new__,  # pyright: ignore[reportUnknownMemberType] - of a tuple of anything
     StoredEvent,
 )
+_EVENTS = page_of(_SQL["read"], _stored)
+_RECORDS = page_of(_SQL["read_records"], lambda row: _record(row))  # noqa: PLW0108 - it stands below
 _BAD_DATA = (
     sqlite3.DataError,
     sqlite3.IntegrityError,
@@ -102,15 +97,20 @@ def wall_clock() -> int:
 class SqliteLog:
     """See `diptych.log.EventLog` for what it promises. It belongs to the event loop that it was opened in."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it is opened with
         self,
         path: Path,
         bell: Bell,
         clock: Clock = wall_clock,
         observer: LogObserver = UNOBSERVED,
         context: str | None = None,
+        in_step: InStep = NOBODY,
+        bells: ViewBells | None = None,
     ) -> None:
+        """`bells` are rung for the views that are kept in step."""
         self._path = path
+        self._in_step = KeptInStep(in_step, _EVENTS, _RECORDS)
+        self._view_bells = ViewBells() if bells is None else bells
         self._bell = bell
         self._clock = clock
         self._failed: str | None = None
@@ -163,12 +163,18 @@ class SqliteLog:
         try:
             streams = {append.stream for append in group}
             return self._keep(streams, [append.command_id for append in group], partial(judge, group), wait=wait)
-        except _BAD_DATA as error:
+        except (ProjectionFailed, *_BAD_DATA) as error:
             if len(group) == 1:
-                return [Unavailable(f"{self._path} does not take this append: {error}")]
+                return [self._refusal("append", error)]
             return [self._commit_alone(append) for append in group] if wait else None
         finally:
             self._pace = time.perf_counter() - start
+
+    def _refusal(self, what: str, error: Exception) -> DiptychError:
+        """What there is to say of data that the file, or a view that is kept in step, does not take."""
+        if isinstance(error, ProjectionFailed):
+            return error
+        return Unavailable(f"{self._path} does not take this {what}: {error}")
 
     def _commit_alone(self, append: Append) -> Outcome | DiptychError:
         try:
@@ -182,8 +188,8 @@ class SqliteLog:
         streams = {*batch.expected, *[event.stream for event in batch.events]}
         try:
             answers = self._keep(streams, [batch.command_id], partial(judge_batch, batch), wait=True)
-        except _BAD_DATA as error:
-            return Unavailable(f"{self._path} does not take this batch: {error}")
+        except (ProjectionFailed, *_BAD_DATA) as error:
+            return self._refusal("batch", error)
         assert answers is not None  # noqa: S101 - it waited for the lock
         return answers[0]
 
@@ -217,6 +223,8 @@ class SqliteLog:
             writer.execute("ROLLBACK")
             return verdicts.answers
         write(writer, verdicts, self._kinds, now)
+        last = verdicts.events[-1] if verdicts.events else None
+        followed = [] if last is None else self._in_step.follow(writer, Anchor(last.position, last.event_id))
         try:
             writer.execute("COMMIT")
         except sqlite3.OperationalError as error:
@@ -228,9 +236,11 @@ class SqliteLog:
             )
             roll_back(writer)
             return [OutcomeUnknown(command_id, str(error)) for command_id in command_ids]
-        if verdicts.events:
+        if last is not None:
             self._kinds.update((event.type, event.schema) for event in verdicts.events)
-            self._bell.ring(verdicts.events[-1].position)
+            self._bell.ring(last.position)
+            for view in followed:
+                self._view_bells.ring(view, last.position)
         return verdicts.answers
 
     # Reading

@@ -5,7 +5,7 @@ fixed width, so that they are ordered too.
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from decimal import Context, Decimal
 from typing import Any, Generic, TypeVar
@@ -16,10 +16,9 @@ import msgspec
 from diptych.messages import View
 from diptych.read import Column, Key, Kind, ViewShape
 from diptych.read.columns import in_utc, integer, is_enum, nested_json, real, scaled
+from diptych.stores.rows import Encode, Rows, quoted
 
 V = TypeVar("V", bound=View)
-
-Encode = Callable[[Any], Any]
 
 _CHUNKS = (512, 64, 8, 1)
 _WIDE = Context(prec=64)
@@ -30,11 +29,6 @@ _TYPES = {
     Kind.REAL: "REAL",
     Kind.BYTES: "BLOB",
 }
-
-
-def quoted(name: str) -> str:
-    """An SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def unscaled(number: int, digits: int) -> Decimal:
@@ -107,22 +101,12 @@ def dropped_name(view: str, generation: int) -> str:
     return f"dropped_{table_name(view, generation)}"
 
 
-class RowTable(Generic[V]):
+class RowTable(Rows[V]):
     """One generation of a view: its table, and the statements on it."""
 
     def __init__(self, shape: ViewShape[V], generation: int) -> None:
-        self.shape = shape
         self._name = table_name(shape.name, generation)
-        self.table = quoted(self._name)
-        self.columns = ", ".join(quoted(column.name) for column in shape.columns)
-        self._view = shape.view
-        self._names = tuple([column.name for column in shape.columns])
-        encoders = [(number, encoder(column)) for number, column in enumerate(shape.columns)]
-        self._encoders = [(number, encode) for number, encode in encoders if encode is not None]
-        decoders = [(number, decoder(column)) for number, column in enumerate(shape.columns)]
-        self._decoders = [(number, decode) for number, decode in decoders if decode is not None]
-        self._key_encoders = [encoder(shape.column(name)) for name in shape.key]
-        self._key_is_plain = not any(self._key_encoders)
+        super().__init__(shape, quoted(self._name), encoder, decoder)
         self._keys = ", ".join(quoted(name) for name in shape.key)
         rest = [quoted(name) for name in self._names if name not in shape.key]
         updates = ", ".join(f"{name} = excluded.{name}" for name in rest)
@@ -150,33 +134,6 @@ class RowTable(Generic[V]):
     def copy_from(self, other: "RowTable[V]") -> str:
         """The statement that takes over all rows of another generation."""
         return f"INSERT INTO {self.table} ({self.columns}) SELECT {self.columns} FROM {other.table}"  # noqa: S608 - names
-
-    def encode(self, row: V) -> Sequence[Any]:
-        """A row as bind values. Raises ValueError where the table cannot hold it."""
-        self.shape.check_types(row)
-        values = list(msgspec.structs.astuple(row))
-        for number, encode in self._encoders:
-            if (value := values[number]) is not None:
-                values[number] = encode(value)
-        return values
-
-    def encode_key(self, key: Key) -> tuple[Any, ...]:
-        """A key as bind values."""
-        parts = key if len(self._key_encoders) > 1 else (key,)
-        if self._key_is_plain:
-            return parts
-        return tuple(
-            [part if encode is None else encode(part) for encode, part in zip(self._key_encoders, parts, strict=True)]
-        )
-
-    def decode(self, values: Sequence[Any]) -> V:
-        """A row again."""
-        if self._decoders:
-            values = list(values)
-            for number, decode in self._decoders:
-                if (value := values[number]) is not None:
-                    values[number] = decode(value)
-        return self._view(**dict(zip(self._names, values, strict=True)))
 
     def lookups(self, keys: Collection[Key]) -> Iterable[tuple[str, list[Any]]]:
         """Statements with their bind values that together find the rows of these keys.

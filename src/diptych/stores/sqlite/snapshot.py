@@ -14,12 +14,12 @@ from diptych.errors import DiptychError, Forbidden, Malformed, NotCaughtUp, TooL
 from diptych.messages import View
 from diptych.read import Generation, Key, Kind, Letter, NeverFilled, Selector, ViewShape
 from diptych.read.views import MAX_ROWS
-from diptych.stores.sqlite import select
-from diptych.stores.sqlite.connection import DISPOSABLE, Explained, open_reader, translate
+from diptych.stores.sqlite.connection import Explained, open_reader, translate
 from diptych.stores.sqlite.generations import answering, generations
 from diptych.stores.sqlite.letters import count_letters, first_letter
 from diptych.stores.sqlite.reader import INLINE_TICKS, UNBOUNDED, Budget, on_a_thread, raise_unless_interrupted
 from diptych.stores.sqlite.rows import RowTable, unscaled
+from diptych.stores.sqlite.select import SqliteSelect
 
 V = TypeVar("V", bound=View)
 T = TypeVar("T")
@@ -60,9 +60,15 @@ class ViewReaders:
     """
 
     def __init__(
-        self, path: Path, tables: Callable[[ViewShape[Any], int], RowTable[Any]], changes: Callable[[], int]
+        self,
+        path: Path,
+        tables: Callable[[ViewShape[Any], int], RowTable[Any]],
+        changes: Callable[[], int],
+        damaged: str,
     ) -> None:
+        """`damaged` says what to do about a damaged file."""
         self.path = path
+        self.damaged = damaged
         self.table_of = tables
         self._changes = changes
         self._free: list[_Connection] = []
@@ -114,7 +120,7 @@ class ViewReaders:
         return None
 
     def _begun(self) -> "_Connection":
-        connection = self._free.pop() if self._free else _Connection(self.path)
+        connection = self._free.pop() if self._free else _Connection(self.path, self.damaged)
         connection.begin(self._changes())
         if self._newest is None:
             asyncio.get_running_loop().call_soon(self._turned)
@@ -132,8 +138,8 @@ class ViewReaders:
 class _Connection:
     """A reading connection that runs cheap work inline, and on a thread what goes past its budget."""
 
-    def __init__(self, path: Path) -> None:
-        self._explained = Explained(path, DISPOSABLE)
+    def __init__(self, path: Path, damaged: str) -> None:
+        self._explained = Explained(path, damaged)
         self._free_sql = False
         own = secrets.token_hex(8)  # a statement that is prepared already passes the authorizer: no user may name these
         self._begin, self._end = f"BEGIN /* {own} */", f"ROLLBACK /* {own} */"
@@ -245,7 +251,7 @@ class SqliteSnapshot:
     async def select(self, shape: ViewShape[V], selector: Selector) -> list[V]:
         table = self._table(shape)
         limit = MAX_ROWS + 1 if selector.limit is None else selector.limit
-        statement = select.select(table, selector, limit)
+        statement = SqliteSelect(table).rows(selector, limit)
 
         def work(handle: sqlite3.Connection) -> list[V]:
             return [table.decode(row) for row in handle.execute(*statement).fetchall()]
@@ -256,13 +262,13 @@ class SqliteSnapshot:
         return rows
 
     async def count(self, shape: ViewShape[Any], selector: Selector) -> int:
-        statement = select.count(self._table(shape), selector)
+        statement = SqliteSelect(self._table(shape)).count(selector)
         number: int = (await self._connection.run(lambda handle: handle.execute(*statement).fetchone()))[0]
         return number
 
     async def total(self, shape: ViewShape[Any], field: str, selector: Selector) -> Any:
         column = shape.column(field)
-        statement = select.total(self._table(shape), column, selector)
+        statement = SqliteSelect(self._table(shape)).total(column, selector)
         upper, lower, approximate = await self._connection.run(lambda handle: handle.execute(*statement).fetchone())
         if column.kind is Kind.REAL:
             return approximate
@@ -280,7 +286,7 @@ class SqliteSnapshot:
         try:
             rows = await self._connection.run_free_sql(work)
         except (sqlite3.Error, sqlite3.Warning, ValueError, TypeError, OverflowError) as error:
-            raise _sql_error(error, self._readers.path) from error
+            raise _sql_error(error, self._readers) from error
         if len(rows) > MAX_ROWS:
             raise TooLarge(f"The statement gives more than {MAX_ROWS} rows; add a LIMIT.")
         return rows
@@ -320,12 +326,12 @@ def find_rows(handle: sqlite3.Connection, table: RowTable[V], keys: Sequence[Key
     return found
 
 
-def _sql_error(error: Exception, path: Path) -> DiptychError:
+def _sql_error(error: Exception, readers: ViewReaders) -> DiptychError:
     code = getattr(error, "sqlite_errorcode", None)
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH):
         return Forbidden("Views are read-only: sql() takes one SELECT.")
     if isinstance(error, sqlite3.Error) and code not in _WRONG_SQL:
-        return translate(error, path, DISPOSABLE)
+        return translate(error, readers.path, readers.damaged)
     return Malformed(f"This SQL does not run: {error}")
 
 

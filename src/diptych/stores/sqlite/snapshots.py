@@ -8,6 +8,7 @@ import logging
 import sqlite3
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 
 from diptych.errors import Unavailable
 from diptych.log import Anchor, EventLog, Restored, Snapshot, restored, stream_range
@@ -26,6 +27,9 @@ SNAPSHOT_FILE = FileKind(
     timeout=timedelta(seconds=5),
 )
 
+LOOK = timedelta(seconds=1)
+"""How often is looked for a file that another process may have made."""
+
 DISPOSABLE = "delete it while nothing runs: snapshots are made again"
 """What to do about a damaged file of snapshots."""
 
@@ -40,6 +44,7 @@ class SqliteSnapshots:
         self._log = log
         self._explained = Explained(path, DISPOSABLE)
         self._reader: Reader | None = None
+        self._look_at = 0.0
         self._writer: sqlite3.Connection | None = None
         self._turn = asyncio.Lock()
 
@@ -67,15 +72,22 @@ class SqliteSnapshots:
         return await self._write("delete", *stream_range(category)) if self._path.exists() else 0
 
     def _found(self, stream: str, shape: str) -> Snapshot | None:
-        if self._reader is None:
-            if not self._path.exists():
-                return None
-            self._reader = Reader(self._path)
-        row = self._reader.bounded(lambda connection: connection.execute(_SQL["snapshot"], (stream, shape)).fetchone())
+        reader = self._reader or self._opened()
+        if reader is None:
+            return None
+        row = reader.bounded(lambda connection: connection.execute(_SQL["snapshot"], (stream, shape)).fetchone())
         if row is None:
             return None
         version, position, event_id, data = row
         return Snapshot(stream, version, Anchor(position, event_id), shape, data)
+
+    def _opened(self) -> Reader | None:
+        """The reader, once there is a file: as long as there is none, a load does not even look each time."""
+        if (now := monotonic()) >= self._look_at:
+            self._look_at = now + LOOK.total_seconds()
+            if self._path.exists():
+                self._reader = Reader(self._path)
+        return self._reader
 
     async def _write(self, statement: str, *binds: object) -> int:
         def work() -> int:
@@ -89,4 +101,6 @@ class SqliteSnapshots:
                 self._writer.interrupt()
 
         async with self._turn:
-            return await on_a_thread(work, interrupt)
+            done = await on_a_thread(work, interrupt)
+        self._look_at = 0.0
+        return done

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from diptych.errors import Unavailable
 from diptych.log import UNOBSERVED, Bell, EventLog, LogObserver
+from diptych.read import NOBODY, InStep
 from diptych.stores.sqlite.bells import ViewBells
+from diptych.stores.sqlite.files import IN_STEP_FILE
 from diptych.stores.sqlite.log import SqliteLog, wall_clock
 from diptych.stores.sqlite.snapshots import SqliteSnapshots
 from diptych.stores.sqlite.views import SqliteViews
@@ -23,6 +25,7 @@ class SqliteStore:
         self._clock = clock
         self._bell = Bell()
         self._view_bells = ViewBells()
+        self._bells_in_step = ViewBells()
 
     @property
     def views_path(self) -> Path:
@@ -45,16 +48,21 @@ class SqliteStore:
             raise Unavailable(f"{self.path} is empty.")
 
     @asynccontextmanager
-    async def log(self, observer: LogObserver = UNOBSERVED, context: str | None = None) -> AsyncGenerator[SqliteLog]:
-        log = await asyncio.to_thread(SqliteLog, self.path, self._bell, self._clock, observer, context)
+    async def log(
+        self, observer: LogObserver = UNOBSERVED, context: str | None = None, in_step: InStep = NOBODY
+    ) -> AsyncGenerator[SqliteLog]:
+        log = await asyncio.to_thread(
+            SqliteLog, self.path, self._bell, self._clock, observer, context, in_step, self._bells_in_step
+        )
         try:
             yield log
         finally:
             await log.close()
 
     @asynccontextmanager
-    async def views(self) -> AsyncGenerator[SqliteViews]:
-        views = await asyncio.to_thread(SqliteViews, self.views_path, self._view_bells)
+    async def views(self, *, in_step: bool = False) -> AsyncGenerator[SqliteViews]:
+        place = (self.path, self._bells_in_step, IN_STEP_FILE) if in_step else (self.views_path, self._view_bells)
+        views = await asyncio.to_thread(SqliteViews, *place)
         try:
             yield views
         finally:

@@ -21,6 +21,7 @@ from diptych.read import (
     Key,
     Letter,
     Pause,
+    Registered,
     Skip,
     Snapshot,
     State,
@@ -29,13 +30,10 @@ from diptych.read import (
     Withheld,
     Worker,
 )
-from diptych.stores.sql import load_script
 from diptych.stores.sqlite import filling, leases
 from diptych.stores.sqlite.bells import ViewBells
 from diptych.stores.sqlite.checkpoints import SQL, advance, fail, lowest
 from diptych.stores.sqlite.connection import (
-    DISPOSABLE,
-    LOCK_TIMEOUT,
     Explained,
     FileKind,
     begin_immediate,
@@ -43,6 +41,7 @@ from diptych.stores.sqlite.connection import (
     roll_back,
 )
 from diptych.stores.sqlite.dropped import Sweeper
+from diptych.stores.sqlite.files import IN_STEP_FILE, VIEWS_FILE
 from diptych.stores.sqlite.generations import (
     answering,
     drop,
@@ -58,15 +57,6 @@ from diptych.stores.sqlite.snapshot import ViewReaders, find_rows
 
 V = TypeVar("V", bound=View)
 
-VIEWS_FILE = FileKind(
-    application_id=0x44505456,  # DPTV
-    what="the views of a Diptych store",
-    script=load_script("diptych.stores.sqlite", "views_schema.sql"),
-    format=3,
-    synchronous="NORMAL",
-    timeout=LOCK_TIMEOUT,
-)
-
 POLL_FIRST = timedelta(milliseconds=1)
 POLL_MOST = timedelta(milliseconds=20)
 """How often a waiting query looks for what a projector of another process has done: less and less often."""
@@ -75,17 +65,18 @@ POLL_MOST = timedelta(milliseconds=20)
 class SqliteViews:
     """See `diptych.read.ViewStore`. It belongs to the event loop that it was opened in."""
 
-    def __init__(self, path: Path, bells: ViewBells) -> None:
+    def __init__(self, path: Path, bells: ViewBells, kind: FileKind = VIEWS_FILE) -> None:
         self._path = path
-        self._explained = Explained(path, DISPOSABLE)
+        self._kind = kind
+        self._explained = Explained(path, kind.damaged)
         self._bells = bells
         self._tables: dict[tuple[str, int], RowTable[Any]] = {}
         try:
-            self._writer = open_writer(path, VIEWS_FILE)
+            self._writer = open_writer(path, kind)
         except NotAStore as error:
-            raise NotAStore(f"{error.detail} If it held views, {DISPOSABLE}.") from error
+            raise NotAStore(f"{error.detail} If it held views, {kind.damaged}.") from error
         self._sweeper = Sweeper(self._writer, self._transaction)
-        self._readers = ViewReaders(path, self._table, lambda: bells.changes)
+        self._readers = ViewReaders(path, self._table, lambda: bells.changes, kind.damaged)
 
     async def close(self) -> None:
         """Closes the file."""
@@ -155,6 +146,27 @@ class SqliteViews:
     async def resegment(self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int) -> Generation:
         with self._transaction() as writer:
             return filling.divide(writer, shape, at, segments)
+
+    # In step with the log
+
+    async def join(self, shape: ViewShape[Any]) -> None:
+        with self._transaction() as writer:
+            if of_shape(writer, shape, State.LIVE) is None:
+                raise Superseded(f"{shape.name} has no live generation that could be kept in step")
+            writer.execute(SQL["join"], (shape.name, shape.fingerprint))
+
+    async def part(self, shape: ViewShape[Any]) -> None:
+        with self._transaction() as writer:
+            writer.execute(SQL["part"], (shape.name,))
+            for generation in generations(writer, shape.name):  # it has its rows in the other file from now on
+                drop(writer, shape.name, generation.number)
+        self._bells.wake_all(shape.name)
+        self._sweeper.sweep()
+
+    async def in_step(self) -> Sequence[Registered]:
+        with self._explained:
+            rows = self._writer.execute(SQL["in_step"]).fetchall() if self._kind is IN_STEP_FILE else []
+        return [Registered(*row) for row in rows]
 
     # Leases
 

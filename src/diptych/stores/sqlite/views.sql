@@ -177,16 +177,27 @@ UPDATE diptych_segment SET parked = parked + ? WHERE name = ? AND generation = ?
 SELECT DISTINCT key, stream FROM diptych_letter WHERE name = ? AND generation = ? AND segment = ?;
 
 -- name: letters
--- purpose: letters of a generation in order
+-- purpose: letters of a generation in order, and with the last one all of its event
 -- binds: name, generation, after, limit
 SELECT segment, key, stream, position, type, parked_at, cause FROM diptych_letter
-WHERE name = ? AND generation = ? AND position > ? ORDER BY position, segment, key, stream LIMIT ?;
+WHERE name = ?1 AND generation = ?2 AND position > ?3 AND position <= (
+    SELECT max(position) FROM (
+        SELECT position FROM diptych_letter WHERE name = ?1 AND generation = ?2 AND position > ?3 ORDER BY position LIMIT ?4
+    )
+)
+ORDER BY position, segment, key, stream;
 
 -- name: letters_of
--- purpose: letters of a hold in order
+-- purpose: letters of a hold in order, and with the last one all of its event
 -- binds: name, generation, after, limit, key, stream
 SELECT segment, key, stream, position, type, parked_at, cause FROM diptych_letter INDEXED BY diptych_letter_key
-WHERE name = ?1 AND generation = ?2 AND key = ?5 AND stream = ?6 AND position > ?3 ORDER BY position, segment LIMIT ?4;
+WHERE name = ?1 AND generation = ?2 AND key = ?5 AND stream = ?6 AND position > ?3 AND position <= (
+    SELECT max(position) FROM (
+        SELECT position FROM diptych_letter INDEXED BY diptych_letter_key
+        WHERE name = ?1 AND generation = ?2 AND key = ?5 AND stream = ?6 AND position > ?3 ORDER BY position LIMIT ?4
+    )
+)
+ORDER BY position, segment;
 
 -- name: first_letter
 -- purpose: the first letter of a generation up to a position
@@ -288,3 +299,17 @@ INSERT INTO diptych_pause (name, since, reason) VALUES (?, ?, ?);
 -- purpose: let a view's checkpoints move again
 -- binds: name
 DELETE FROM diptych_pause WHERE name = ?;
+
+-- name: in_step
+-- purpose: the views that every append brings forward, only in the log's file
+SELECT name, fingerprint FROM diptych_in_step;
+
+-- name: join
+-- purpose: have every append bring a view forward, by code of this fingerprint
+-- binds: name, fingerprint
+INSERT OR REPLACE INTO diptych_in_step (name, fingerprint) VALUES (?, ?);
+
+-- name: part
+-- purpose: have no append bring a view forward any more
+-- binds: name
+DELETE FROM diptych_in_step WHERE name = ?;

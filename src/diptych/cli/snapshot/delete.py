@@ -1,0 +1,56 @@
+"""`diptych snapshot delete`: the snapshots of an aggregate's streams are deleted."""
+
+import asyncio
+import sys
+
+import msgspec
+
+from diptych.cli.options import Json, SnapshotsUrl, StoreUrl, Target
+from diptych.cli.places import existing_store, snapshots_beside
+from diptych.cli.snapshot.names import aggregate_named
+from diptych.cli.target import context_at
+from diptych.cli.words import DONE
+from diptych.stores import KeepsSnapshots, Store
+
+
+class Deleted(msgspec.Struct, frozen=True):
+    """How many snapshots there were."""
+
+    aggregate: str
+    deleted: int
+
+
+def delete(
+    name: str,
+    /,
+    *,
+    target: Target = None,
+    store: StoreUrl = None,
+    snapshots: SnapshotsUrl = None,
+    json: Json = False,
+) -> int:
+    """Delete the snapshots of an aggregate's streams; they are made again as they become due.
+
+    At any time, also while servers are at work:
+
+        diptych snapshot delete order --target shop:shop --store sqlite:///shop.db
+
+    Parameters
+    ----------
+    name:
+        The aggregate.
+    """
+    category = aggregate_named(context_at(target), name).name
+    place = existing_store(store)
+    deleted = Deleted(name, asyncio.run(delete_in(place, snapshots_beside(place, snapshots), category)))
+    sys.stdout.write((msgspec.json.encode(deleted).decode() if json else in_words(deleted)) + "\n")
+    return DONE
+
+
+async def delete_in(store: Store, place: KeepsSnapshots, category: str) -> int:
+    async with store.log() as log, place.snapshots(log) as snapshots:
+        return await snapshots.delete(category)
+
+
+def in_words(deleted: Deleted) -> str:
+    return f"Snapshots of {deleted.aggregate}: {deleted.deleted:,} deleted."
