@@ -225,7 +225,7 @@ class MemoryViews:
     ) -> Sequence[tuple[int, Letter]]:
         with self._held.lock:
             held = self._held.find(shape, generation)
-            found = [] if held is None else held.letters
+            found: Sequence[tuple[int, Letter]] = [] if held is None else held.letters
         fitting = [
             (segment, letter) for segment, letter in found if letter.position > after and hold in (None, letter.hold)
         ]
