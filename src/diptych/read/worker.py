@@ -31,7 +31,7 @@ TURN = timedelta(milliseconds=500)
 """How often a worker beats and looks, at most; at least four times in a lease."""
 
 HANDOVER = timedelta(milliseconds=50)
-"""How soon it looks again while a segment that answers is not yet, or only for a while, with whom it is to be."""
+"""How soon it looks again while a segment of what answers, or is rebuilt, is not with whom it is to be and to stay."""
 
 
 def nothing() -> None:
@@ -153,7 +153,7 @@ class ProjectionWorker:
         for job, generation in found:
             mine = {place.segment for place in _places(job, generation) if owners[place] == self._me.id}
             await self._tend(job, generation, mine)
-            if generation.live and not _settled(job, generation, owners, living):
+            if (generation.live or job.number is not None) and not _settled(job, generation, owners, living):
                 self._until_look = min(HANDOVER, self._turn)
             await self._clear_away(job, generation, living)
 
