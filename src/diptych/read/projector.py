@@ -6,6 +6,7 @@ in memory, and written with the checkpoint in one transaction. What cannot be ap
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -27,6 +28,12 @@ Events = Sequence[StoredEvent | RecordedEvent]
 
 IDLE = timedelta(seconds=1)
 """How long a projector waits for news before it looks again by itself."""
+
+LONG = timedelta(milliseconds=20)
+TURNS = 20
+"""Turns of the event loop that others have after a page, or a part of one, which took long: on some stores a projector
+waits for nothing, and then nobody else had one.
+"""
 
 RETRY_FIRST = timedelta(milliseconds=100)
 RETRY_MOST = timedelta(seconds=1)
@@ -140,11 +147,14 @@ class Projector:
 
     async def _apply_all(self, events: Events, upto: Anchor) -> None:
         """Applies the events at once, or in parts where they change very many rows, or the store refuses some."""
-        applied = await self._apply_some(events, upto)
-        while applied < len(events):
-            await asyncio.sleep(0)
+        applied = 0
+        while True:
+            began = time.monotonic()
             applied += await self._apply_some(events[applied:], upto)
-        await asyncio.sleep(0)  # where log and views wait for nothing, whoever else runs here gets a turn
+            for _ in range(TURNS if time.monotonic() - began > LONG.total_seconds() else 1):
+                await asyncio.sleep(0)
+            if applied >= len(events):
+                return
 
     async def _apply_some(self, events: Events, upto: Anchor) -> int:
         """Applies the first events, and says how many."""
@@ -169,7 +179,7 @@ class Projector:
             steps = self._fold.possible(steps, parking)
         if planned < len(events):
             upto = await self._anchor(events[planned - 1].position)
-        rows = await self._load(steps) if steps else {}
+        rows: Mapping[Key, Any] = await self._load(steps) if steps else {}
         await self._commit(self._fold.apply(steps, rows, parking, careful=careful), upto, parking)
         return planned
 

@@ -4,7 +4,7 @@ import asyncio
 import shlex
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Annotated, Any, NamedTuple
 
@@ -24,7 +24,7 @@ from diptych.log import Anchor, EventLog, last_before
 from diptych.progress import Progress, progress_on, shown
 from diptych.read import Fold, Job, ProjectionSettings, ProjectionWorker, Rebuild, Stopped, ViewStore
 from diptych.stores import Store
-from diptych.worker import ChildFailed, gone, new_identity
+from diptych.worker import gone, new_identity
 
 AT_ONCE = 2
 """Views that one command fills at a time."""
@@ -144,17 +144,17 @@ class Helpers(NamedTuple):
 
     @asynccontextmanager
     async def at_work(self, view: str, generation: int, settings: ProjectionSettings) -> AsyncGenerator[None]:
-        """Has them fill a generation meanwhile. Raises Stop where one cannot start; it has said why."""
+        """Has them come and fill a generation meanwhile. One that cannot start has said why, and is done without."""
         work = Work(self.target, self.store, "warning", {view: settings}, rebuilds={view: generation})
-        async with AsyncExitStack() as stack:
-            for _ in range(self.number):
-                helper = projecting("a process that fills", work)
-                stack.push_async_callback(helper.stop)
-                try:
-                    await helper.start()
-                except ChildFailed as failed:
-                    raise Stop("a process that was to help could not start", failed.code) from None
+        helpers = [projecting("a process that fills", work) for _ in range(self.number)]
+        coming = [asyncio.create_task(helper.start()) for helper in helpers]
+        try:
             yield
+        finally:
+            for task in coming:
+                task.cancel()
+            await asyncio.gather(*coming, return_exceptions=True)
+            await asyncio.gather(*[helper.stop() for helper in helpers])
 
 
 class Filling(NamedTuple):
@@ -201,8 +201,8 @@ class Filling(NamedTuple):
         )
         async with (
             shown(self.progress, view, lambda: rebuild.position, lambda: rebuild.head),
-            self.helpers.at_work(view, rebuild.number, settings),
             worker.at_work(),
+            self.helpers.at_work(view, rebuild.number, settings),
         ):
             live = await rebuild.finish(keep=plan.keep, with_letters=plan.with_letters)
         seconds = round(perf_counter() - began, 3)
