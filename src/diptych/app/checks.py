@@ -15,6 +15,8 @@ from diptych.write import AggregateRules
 
 _TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 _RESERVED = ("diptych_", "sqlite_", "pg_")
+_OF_THE_LOG = {"event", "event_kind", "event_stream", "event_tag", "event_type", "ledger", "log"}
+"""What stands in a log's file on SQLite, beside the views that are kept in step with it."""
 
 
 def check_messages(aggregates: Iterable[AggregateRules], problems: list[str]) -> None:
@@ -86,6 +88,11 @@ def check_views(projections: Sequence[Projection[Any]], problems: list[str]) -> 
         view = projection.view
         _check_name(view, names, problems)
         _check_view_name(view, tables, problems)
+        if projection.mode == "sync" and view.__declared__.name.lower() in _OF_THE_LOG:
+            problems.append(
+                f"{place(view)} has the name {view.__declared__.name!r}, as a table of the log has, where "
+                "a view is kept in step with it; say name=..."
+            )
         if projection.version < 1:
             problems.append(
                 f"{place(view)} has a projection with version={projection.version}; versions are counted from 1"

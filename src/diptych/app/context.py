@@ -122,12 +122,13 @@ class BoundedContext:
 @asynccontextmanager
 async def views_of(store: Store, folds: Sequence[Fold[Any]]) -> AsyncGenerator[ReadableViews]:
     """Where queries read the views, each in its place."""
-    async with AsyncExitStack() as stack:
-        places = [
-            await stack.enter_async_context(store.views(in_step=in_step))
-            for in_step in sorted({fold.shape.sync for fold in folds} or {False})
-        ]
-        yield places[0] if len(places) == 1 else TwoPlaces(*places)
+    kinds = {fold.shape.sync for fold in folds}
+    async with store.views(in_step=kinds == {True}) as views:
+        if not store.apart or len(kinds) < 2:
+            yield views
+            return
+        async with store.views(in_step=True) as kept:
+            yield TwoPlaces(views, kept)
 
 
 def _events(aggregates: Iterable[AggregateRules], projected: Iterable[type[Event]]) -> list[type[Event]]:

@@ -10,7 +10,8 @@ from diptych.read.division import Division
 from diptych.read.filters import Filter, between, ge, gt, le, lt, one_of, prefix
 from diptych.read.fold import Fold, FoldRules
 from diptych.read.in_step import NOBODY, Following, InStep, Registered
-from diptych.read.leases import LEASE
+from diptych.read.joining import is_run
+from diptych.read.leases import LEASE, Watch
 from diptych.read.letters import NOTHING_WITHHELD, Cause, Held, Hold, Letter, Skip, Withheld
 from diptych.read.parking import Parking
 from diptych.read.places import ReadableViews, TwoPlaces
@@ -85,11 +86,13 @@ __all__ = [
     "ViewShape",
     "ViewStore",
     "Views",
+    "Watch",
     "Withheld",
     "Worker",
     "between",
     "ge",
     "gt",
+    "is_run",
     "le",
     "lt",
     "one_of",

@@ -192,7 +192,7 @@ class Projector:
             steps = self._fold.possible(steps, parking)
         if planned < len(events):
             upto = await self._anchor(events[planned - 1].position)
-        rows = await self._load(steps) if steps else {}
+        rows: Mapping[Key, Any] = await self._load(steps) if steps else {}
         await self._commit(self._fold.apply(steps, rows, parking, careful=careful), upto, parking)
         return planned
 

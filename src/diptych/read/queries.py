@@ -213,9 +213,8 @@ class QuerySide:
         generation, name = behind.generation, behind.shape.name
         left = deadline - _clock()
         if (letter := behind.letter) is not None:
-            why = "" if letter.cause is None else f" ({letter.cause.error})"
             reason = (
-                f"a dead letter, event {letter.position}{why}, holds back its {letter.hold}; "
+                f"a dead letter, event {letter.position}, holds back its {letter.hold}; "
                 f"look at it: diptych projection letters {name}"
             )
             raise NotCaughtUp(name, letter.position - 1, wanted, reason, str(letter.hold))

@@ -134,22 +134,25 @@ class ViewStore(Protocol):
     async def resegment(self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int) -> Generation:
         """Divides a generation anew, in one transaction: what is parked goes along, and no segment has an owner.
 
-        `at` has the checkpoint of every segment, all at one position. Raises Superseded if one is not there any more.
+        `at` has the checkpoint of every segment. Raises Superseded unless `Generation.stands` says that they may be.
         """
         ...
 
     # In step with the log
 
     async def join(self, shape: ViewShape[Any]) -> None:
-        """Has every append bring the live generation forward, in its own transaction, by code of this shape.
+        """Has every append from now on bring the live generation along, in its own transaction, by code of this shape.
 
         It takes the place of other code that did so: processes that have only that cannot append any more. Raises
         Superseded where no generation of this shape is live.
         """
         ...
 
-    async def part(self, shape: ViewShape[Any]) -> None:
-        """Has no append bring the view forward any more; it stands where the last one left it."""
+    async def part(self, view: str) -> bool:
+        """Has no append bring a view of this name forward any more; False if none did.
+
+        It stands where the last one left it; or, where those that follow the log are in another place, is gone here.
+        """
         ...
 
     async def in_step(self) -> Sequence[Registered]:

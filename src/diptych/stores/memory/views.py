@@ -106,10 +106,9 @@ class MemoryViews:
     async def resegment(self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int) -> Generation:
         with self._held.lock:
             found = self._held.find(shape, at[0].generation)
-            there = [] if found is None else [(one.anchor, one.epoch) for one in found.about.checkpoints]
-            together = len({one.anchor for one in at}) == 1
-            if found is None or not together or there != [(one.anchor, one.epoch) for one in at]:
-                raise Superseded(f"the segments of generation {at[0].generation} of {shape.name} are not all there")
+            if found is None or not found.about.stands(at):
+                number = at[0].generation
+                raise Superseded(f"the segments of {shape.name}, generation {number}, are not as they were, or apart")
             divided = resegmented(found, segments)
             self._held.keep(shape, divided)
             return self._shown(shape, divided)
@@ -122,9 +121,9 @@ class MemoryViews:
                 raise Superseded(f"{shape.name} has no live generation that could be kept in step")
             self._held.in_step[shape.name] = shape.fingerprint
 
-    async def part(self, shape: ViewShape[Any]) -> None:
+    async def part(self, view: str) -> bool:
         with self._held.lock:
-            self._held.in_step.pop(shape.name, None)
+            return self._held.in_step.pop(view, None) is not None
 
     async def in_step(self) -> Sequence[Registered]:
         with self._held.lock:
@@ -225,7 +224,7 @@ class MemoryViews:
     ) -> Sequence[tuple[int, Letter]]:
         with self._held.lock:
             held = self._held.find(shape, generation)
-            found = [] if held is None else held.letters
+            found: Sequence[tuple[int, Letter]] = [] if held is None else held.letters
         fitting = [
             (segment, letter) for segment, letter in found if letter.position > after and hold in (None, letter.hold)
         ]

@@ -174,12 +174,6 @@ def fitting(
     return next((by_state[state] for state in wanted if state in by_state), None)
 
 
-def stands(found: Generation, at: Sequence[Checkpoint]) -> bool:
-    """Whether all segments are still where they were seen, and at one position."""
-    there = [(one.anchor, one.epoch) for one in found.checkpoints]
-    return there == [(one.anchor, one.epoch) for one in at] and len({one.anchor for one in at}) == 1
-
-
 def generations_of(rows: Iterable[asyncpg.Record]) -> list[Generation]:
     """The generations of which these are the rows, one for each segment, in order."""
     return [_generation(list(segments)) for _, segments in groupby(rows, key=itemgetter("generation"))]

@@ -30,7 +30,7 @@ from diptych.read import (
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.bells import ViewBells
 from diptych.stores.postgres.connection import Connection, Pool, milliseconds
-from diptych.stores.postgres.generations import Generations, Place, fitting, live_of, stands
+from diptych.stores.postgres.generations import Generations, Place, fitting, live_of
 from diptych.stores.postgres.leases import Leases
 from diptych.stores.postgres.listener import Listener
 from diptych.stores.postgres.projected import PostgresProjected
@@ -118,23 +118,6 @@ class PostgresViews(PostgresProjected):
         await self._sweep(shape)
         return begun
 
-    async def join(self, shape: ViewShape[Any]) -> None:
-        async def work(connection: Connection) -> None:
-            generations = self._of(connection, shape)
-            await generations.take_turn()
-            if not any(one.live and one.fingerprint == shape.fingerprint for one in await generations.all()):
-                raise Superseded(f"{shape.name} has no live generation that could be kept in step")
-            await connection.execute(self._sql["join"], shape.name, shape.fingerprint)
-
-        await self._in_transaction(work)
-
-    async def part(self, shape: ViewShape[Any]) -> None:
-        await self._in_transaction(lambda connection: connection.execute(self._sql["part"], shape.name))
-
-    async def in_step(self) -> Sequence[Registered]:
-        rows = await self._writers.run(lambda connection: connection.fetch(self._sql["in_step"]))
-        return [Registered(*row) for row in rows]
-
     async def complete(self, shape: ViewShape[Any], number: int) -> None:
         await self._writers.run(lambda connection: self._of(connection, shape).complete(number))
 
@@ -182,8 +165,8 @@ class PostgresViews(PostgresProjected):
             await generations.take_turn()
             await generations.stop()
             found = await generations.find(number)
-            if found is None or not stands(found, at):
-                raise Superseded(f"generation {number} of {shape.name} is not at {at[0].position} as a whole any more")
+            if found is None or not found.stands(at):
+                raise Superseded(f"the segments of {shape.name}, generation {number}, are not as they were, or apart")
             await generations.divide(found, segments)
             await self._letters(connection, shape).deal(number, segments)
             return await generations.there(number)
@@ -215,6 +198,27 @@ class PostgresViews(PostgresProjected):
         for number in await self._writers.run(lambda connection: self._of(connection, shape).leftovers()):
             with suppress(Unavailable):
                 await self._writers.run(partial(work, number=number))
+
+    # In step with the log
+
+    async def join(self, shape: ViewShape[Any]) -> None:
+        async def work(connection: Connection) -> None:
+            await connection.execute(self._sql["stop_appends"])
+            generations = self._of(connection, shape)
+            await generations.take_turn()
+            if not any(one.live and one.fingerprint == shape.fingerprint for one in await generations.all()):
+                raise Superseded(f"{shape.name} has no live generation that could be kept in step")
+            await connection.execute(self._sql["join"], shape.name, shape.fingerprint)
+
+        await self._in_transaction(work)
+
+    async def part(self, view: str) -> bool:
+        parted = await self._in_transaction(lambda connection: connection.fetchval(self._sql["part"], view))
+        return parted is not None
+
+    async def in_step(self) -> Sequence[Registered]:
+        rows = await self._writers.run(lambda connection: connection.fetch(self._sql["in_step"]))
+        return [Registered(*row) for row in rows]
 
     # Leases
 

@@ -54,13 +54,11 @@ def complete(handle: sqlite3.Connection, shape: ViewShape[Any], number: int) -> 
 
 def divide(handle: sqlite3.Connection, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int) -> Generation:
     """Divides a generation into so many free segments, where the ones before were."""
-    number, anchor = at[0].generation, at[0].anchor
+    number = at[0].generation
     found = find(handle, shape.name, number)
-    there = [] if found is None else [(one.anchor, one.epoch) for one in found.checkpoints]
-    if found is None or there != [(one.anchor, one.epoch) for one in at] or {one.anchor for one in at} != {anchor}:
-        raise Superseded(
-            f"generation {number} of {shape.name} is not at {anchor.position} any more, in all its segments"
-        )
+    if found is None or not found.stands(at):
+        raise Superseded(f"the segments of {shape.name}, generation {number}, are not as they were, or apart")
+    anchor = found.checkpoints[0].anchor
     handle.execute(SQL["set_segments"], (segments, shape.name, number))
     handle.execute(SQL["remove_segments"], (shape.name, number))
     epoch, failure = max([one.epoch for one in at]) + 1, found.failure

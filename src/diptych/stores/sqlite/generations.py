@@ -19,8 +19,13 @@ from diptych.stores.sqlite.rows import dropped_name, table_name
 
 def answering(handle: sqlite3.Connection, shape: ViewShape[Any]) -> Generation | None:
     """The live generation of a shape, else the one that is filled to be it."""
-    found = _generations(tuple(handle.execute(SQL["answering"], (shape.name, shape.fingerprint)).fetchall()))
+    found = answering_or_filling(handle, shape)
     return next((one for one in found if one.live), found[0]) if found else None
+
+
+def answering_or_filling(handle: sqlite3.Connection, shape: ViewShape[Any]) -> Sequence[Generation]:
+    """The live generation of a shape, and the one that is filled, as far as there are any."""
+    return _generations(tuple(handle.execute(SQL["answering"], (shape.name, shape.fingerprint)).fetchall()))
 
 
 def generations(handle: sqlite3.Connection, name: str) -> list[Generation]:

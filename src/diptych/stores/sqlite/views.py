@@ -155,13 +155,14 @@ class SqliteViews:
                 raise Superseded(f"{shape.name} has no live generation that could be kept in step")
             writer.execute(SQL["join"], (shape.name, shape.fingerprint))
 
-    async def part(self, shape: ViewShape[Any]) -> None:
+    async def part(self, view: str) -> bool:
         with self._transaction() as writer:
-            writer.execute(SQL["part"], (shape.name,))
-            for generation in generations(writer, shape.name):  # it has its rows in the other file from now on
-                drop(writer, shape.name, generation.number)
-        self._bells.wake_all(shape.name)
+            parted = writer.execute(SQL["part"], (view,)).fetchall() != []
+            for generation in generations(writer, view) if parted else ():  # it has its rows in the other file
+                drop(writer, view, generation.number)
+        self._bells.wake_all(view)
         self._sweeper.sweep()
+        return parted
 
     async def in_step(self) -> Sequence[Registered]:
         with self._explained:

@@ -312,4 +312,4 @@ INSERT OR REPLACE INTO diptych_in_step (name, fingerprint) VALUES (?, ?);
 -- name: part
 -- purpose: have no append bring a view forward any more
 -- binds: name
-DELETE FROM diptych_in_step WHERE name = ?;
+DELETE FROM diptych_in_step WHERE name = ? RETURNING name;
