@@ -32,7 +32,7 @@ IDLE = timedelta(seconds=1)
 FIRST_PAGE = 500
 PAGE_TIME = timedelta(milliseconds=250)
 """How many events a projector applies in its first transaction, and how long one may take: then the next has fewer, or
-more where it took less than half of that. A worker that folds for longer than a lease is taken for dead, and begins anew.
+more where it took less than half of that. Whoever folds for longer than a lease is taken for dead, and begins anew.
 """
 
 LONG = timedelta(milliseconds=20)
