@@ -29,6 +29,12 @@ Events = Sequence[StoredEvent | RecordedEvent]
 IDLE = timedelta(seconds=1)
 """How long a projector waits for news before it looks again by itself."""
 
+FIRST_PAGE = 500
+PAGE_TIME = timedelta(milliseconds=250)
+"""How many events a projector applies in its first transaction, and how long one may take: then the next has fewer, or
+more where it took less than half of that. Whoever folds for longer than a lease is taken for dead, and begins anew.
+"""
+
 LONG = timedelta(milliseconds=20)
 TURNS = 20
 """Turns of the event loop that others have after a page, or a part of one, which took long: on some stores a projector
@@ -92,6 +98,7 @@ class Projector:
         self._settings = settings
         self._on_idle = on_idle
         self._withheld = NOTHING_WITHHELD
+        self._size = min(FIRST_PAGE, settings.batch)
         self.checkpoint = checkpoint
 
     async def run(self) -> None:
@@ -128,6 +135,7 @@ class Projector:
 
     async def step(self) -> bool:
         """Applies the next page, or waits a while for one; says whether there was one. Raises Superseded."""
+        began, size = time.monotonic(), self._size
         page = await self._read(self.checkpoint.position)
         if page.upto.position <= self.checkpoint.position:
             if self.checkpoint.failure is not None:  # nothing fails any more
@@ -136,6 +144,11 @@ class Projector:
             await self._log.wait_past(self.checkpoint.position, IDLE)
             return False
         await self._apply_all(page.events, page.upto)
+        seconds = time.monotonic() - began
+        if seconds > PAGE_TIME.total_seconds():
+            self._size = max(size // 2, 1)
+        elif seconds < PAGE_TIME.total_seconds() / 2 and len(page.events) >= size:
+            self._size = min(size * 2, self._settings.batch)
         return True
 
     async def advance(self, position: int) -> None:
@@ -227,7 +240,7 @@ class Projector:
 
     async def _read(self, after: int) -> Page | RecordPage:
         read = self._log.read_records if self._fold.wants_records else self._log.read
-        return await read(after, self._settings.batch, self._fold.types)
+        return await read(after, self._size, self._fold.types)
 
     async def _fail(self, error: Exception) -> None:
         """Keeps why it does not go on. Where that cannot be kept, it is in the process's own log at least."""
