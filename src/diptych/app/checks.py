@@ -90,8 +90,8 @@ def check_views(projections: Sequence[Projection[Any]], problems: list[str]) -> 
         _check_view_name(view, tables, problems)
         if projection.mode == "sync" and view.__declared__.name.lower() in _OF_THE_LOG:
             problems.append(
-                f"{place(view)} has the name {view.__declared__.name!r}, as a table of the log has, where "
-                "a view is kept in step with it; say name=..."
+                f"{place(view)} has the name {view.__declared__.name!r}, and is kept in step with the log, which has "
+                "that name itself; say name=..."
             )
         if projection.version < 1:
             problems.append(
