@@ -201,30 +201,29 @@ fragile_shop = BoundedContext(
 )
 
 
-async def test_a_view_that_stands_still_says_at_which_event_and_why(url: str) -> None:
+async def test_a_view_that_holds_a_row_back_says_at_which_event_and_why(url: str) -> None:
     async with fragile_shop.open(url) as app:
         good = await app.execute(order("1"))
         poison = await app.execute(order("2", customer_id="poison"))
         await app.execute(order("3"))
 
-        with pytest.raises(NotCaughtUp, match=r"stands still at event 2.*no such customer") as caught:
+        with pytest.raises(NotCaughtUp, match=r"dead letter, event 2, holds back its key \"2\"") as caught:
             await app.ask(FragileCount(), after=poison.token)
         assert (caught.value.view, caught.value.position, caught.value.wanted) == ("Fragile", 1, 2)
-        assert await app.ask(FragileCount(), after=good.token) == 1  # what came before is answered
+        assert await app.ask(FragileCount(), after=good.token) in (1, 2)  # what came before is answered
 
 
 async def test_a_lenient_answer_is_given_and_marked_as_stale(url: str) -> None:
     async with fragile_shop.open(url) as app:
         await app.execute(order("1"))
-        poison = await app.execute(order("2", customer_id="poison"))
+        await app.execute(order("2", customer_id="poison"))
         last = await app.execute(order("3"))
 
         with pytest.raises(NotCaughtUp):
             await app.answer(FragileCount(), after=last.token)
-        answer = await app.answer(FragileCount(), after=poison.token, lenient=True)
+        answer = await app.answer(FragileCount(), after=last.token, lenient=True)
 
-    assert (answer.value, answer.position, answer.stale, answer.lag.events) == (1, 1, True, 2)
-    assert answer.lag.time > timedelta(0)
+    assert (answer.value, answer.position, answer.stale, answer.parked) == (2, 3, True, 1)
 
 
 async def test_a_handler_that_swallows_the_refusal_cannot_give_an_older_answer(url: str) -> None:

@@ -110,17 +110,20 @@ async def test_a_view_begins_anew_while_its_former_filling_is_read_and_drops_it_
     async with PostgresStore(postgres_url).views() as store:
         await begin(store, ITEM, [Item(id=1)])
         async with store.snapshot() as held:
-            await held.checkpoint(ITEM)
+            await held.generation(ITEM)
             assert len(await held.get_many(ITEM, [1])) == 1
-            checkpoint = await store.prepare(ITEM, OTHER_LOG)
+            (checkpoint,) = (await store.prepare(ITEM, OTHER_LOG)).checkpoints
             assert checkpoint.position == 0
             await store.commit(ITEM, {2: Item(id=2)}, checkpoint, at(1))
+            assert await store.switch(ITEM, checkpoint.generation)
             assert len(await held.get_many(ITEM, [1])) == 1
             assert await fillings() == ["Item_1", "Item_2"]
         async with store.snapshot() as snapshot:
-            await snapshot.checkpoint(ITEM)
+            await snapshot.generation(ITEM)
             assert await snapshot.sql("SELECT * FROM item", {}) == [{"id": 2}]
-        assert (await store.prepare(ITEM, LOG)).epoch == 3
+        third = await store.prepare(ITEM, LOG)
+        assert third.number == 3
+        assert await store.switch(ITEM, 3)
         assert await fillings() == ["Item_3"]
 
 
@@ -128,8 +131,8 @@ async def test_a_reader_whose_filling_is_dropped_under_it_is_told_to_ask_again(p
     async with PostgresStore(postgres_url).views() as store:
         await begin(store, ITEM, [Item(id=1)])
         async with store.snapshot() as late:
-            await late.checkpoint(ITEM)  # it has not touched the rows yet
-            await store.prepare(ITEM, OTHER_LOG)
+            await late.generation(ITEM)  # it has not touched the rows yet
+            await store.switch(ITEM, (await store.prepare(ITEM, OTHER_LOG)).number)
             with pytest.raises(Unavailable, match="ask again"):
                 await late.get_many(ITEM, [1])
 

@@ -10,6 +10,7 @@ from operator import attrgetter
 from types import NoneType
 from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_origin
 
+from diptych.errors import UnreadableEvent
 from diptych.log import EventCatalogue, Recorded, RecordedEvent, StoredEvent
 from diptych.messages import Event, View
 from diptych.messages.signature import Signature, is_message, options, place, read_signature
@@ -106,7 +107,7 @@ class Fold(Generic[V]):
                     subject = self._catalogue.decode(event)
                 keys: Iterable[Key] = (rule.key(subject),) if rule.key is not None else _several(rule, subject)
             except Exception as error:  # noqa: BLE001 - whatever a handler's own code raises
-                parking.fail(Hold(stream=event.stream), event.position, event.type, error)
+                parking.fail(Hold(stream=event.stream), event.position, event.type, self._explained(event, error))
                 continue
             if segments > 1:
                 keys = [key for key in keys if segment_of(self.shape.key_text(key), segments) == segment]
@@ -184,6 +185,14 @@ class Fold(Generic[V]):
 
     def _hold(self, key: Key) -> Hold:
         return Hold(self.shape.key_text(key))
+
+    def _explained(self, event: StoredEvent | RecordedEvent, error: Exception) -> Exception:
+        """Why an event cannot be read, where that is what is wrong with it."""
+        try:
+            self._catalogue.decode(event)
+        except UnreadableEvent as unreadable:
+            return unreadable
+        return error
 
     def _recorded(self, event: StoredEvent | RecordedEvent) -> Recorded[Any]:
         assert isinstance(event, RecordedEvent)  # noqa: S101 - `wants_records` says to read them

@@ -42,6 +42,8 @@ class Rebuild:
         the live one's rows, after that event. It has a segment for each worker at least.
         """
         live = await self._live()
+        if live is not None:
+            self._check_pause(live)
         segments = max(workers, 1 if live is None else len(live.checkpoints))
         if onto is not None and live is None:
             raise Stopped(f"{self._shape.name} has no rows to begin with; rebuild it from the start of the log")
@@ -78,7 +80,8 @@ class Rebuild:
                         return await self._look()
                 await self._judge_live()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), LOOK.total_seconds())
+                async with asyncio.timeout(LOOK.total_seconds()):
+                    await self._idle.wait()
             self._idle.clear()
 
     async def _look(self) -> Generation:

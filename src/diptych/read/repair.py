@@ -73,6 +73,7 @@ class Repair:
         skip = Skip(hold, position, because, utc_now())
         skipped = False
         while True:
+            checkpoints = (await self._generation()).checkpoints
             letters = await self._views.letters(self._shape, self._number, hold, limit=1)
             first = letters[0][1].position if letters else None
             if first != position:
@@ -80,8 +81,9 @@ class Repair:
                     return
                 there = f"; the first event there is {first}" if letters else ""
                 raise NotFound(f"Event {position} is not what holds back {hold} of {self._shape.name}{there}")
-            with suppress(Superseded):
-                await self._views.settle(self._shape, await self._at(letters[0][0]), hold, position, {}, skip=skip)
+            with suppress(Superseded, IndexError):  # or divided anew meanwhile
+                at = checkpoints[letters[0][0]]
+                await self._views.settle(self._shape, at, hold, position, {}, skip=skip)
                 skipped = True
 
     async def _apply(self, segment: int, letters: Sequence[Letter], *, single: bool) -> tuple[int, Letter | None]:
@@ -92,6 +94,9 @@ class Repair:
         hold = letters[0].hold
         events = [await self._event(letter.position) for letter in letters]
         at = await self._at(segment)
+        first = await self._views.letters(self._shape, self._number, hold, limit=1)
+        if [(number, letter.position) for number, letter in first] != [(segment, letters[0].position)]:
+            raise Superseded(f"somebody else has settled {hold} meanwhile")  # before `at`, which would not tell
         known = await self._views.withheld(self._shape, at)
         # Nothing else holds back the row of a key. A stream's events wait behind those that wait for the same rows.
         others = Withheld({other for other in known.holds if other.key and not hold.key}, known.skips)

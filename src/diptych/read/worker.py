@@ -121,8 +121,9 @@ class ProjectionWorker:
     async def run(self) -> None:
         """Works until it is cancelled, whatever fails."""
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), self._until_look.total_seconds())
+            with suppress(TimeoutError):  # not wait_for, in which a cancellation may be lost
+                async with asyncio.timeout(self._until_look.total_seconds()):
+                    await self._look.wait()
             self._look.clear()
             try:
                 await self._act()

@@ -13,9 +13,9 @@ from diptych.cli.options import Json, StoreUrl, Target
 from diptych.cli.places import existing_store
 from diptych.cli.projection.names import fold_named, of_rows
 from diptych.cli.target import context_at
-from diptych.cli.words import DONE, NO
+from diptych.cli.words import DONE, NO, Stop
 from diptych.progress import Progress, progress_on, shown
-from diptych.read import AnyFold, Audit, Difference, Fold
+from diptych.read import AnyFold, Audit, Difference, Fold, NeverFilled
 from diptych.stores import Store
 
 SHOWN = 20
@@ -76,11 +76,15 @@ def comparable(fold: AnyFold) -> Fold[Any]:
 
 
 async def compared(folds: Sequence[Fold[Any]], store: Store, progress: Progress, *, sample: int = 1, json: bool) -> int:
-    """Compares views with the log, says how they differ, and gives the exit code."""
+    """Compares views with the log, says how they differ, and gives the exit code. Raises Stop."""
     code = DONE
     for fold in folds:
+        view = fold.shape.name
         async with store.log() as log, store.views(in_step=fold.shape.sync) as views:
-            audited = await audit_of(Audit(fold, log, views), fold.shape.name, progress, sample)
+            try:
+                audited = await audit_of(Audit(fold, log, views), view, progress, sample)
+            except NeverFilled:
+                raise Stop(f"{view} has no rows yet; fill it: diptych projection rebuild {view}", NO) from None
         sys.stdout.write((msgspec.json.encode(audited).decode() if json else in_words(audited)) + "\n")
         code = NO if audited.differences else code
     return code

@@ -17,7 +17,7 @@ from diptych.read import Division, Fold, Stopped
 from diptych.stores import Store
 from diptych.worker import new_identity
 
-MOST_SEGMENTS = 1024
+MOST_SEGMENTS = 256
 
 
 class Divided(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from diptych.cli.projection.audit import comparable, compared
 from diptych.cli.projection.names import fold_named, of_rows
 from diptych.cli.target import context_at, target_or_configured
 from diptych.cli.times import typed_time
-from diptych.cli.words import DONE, INTERRUPTED, NO, WRONG_USE, Stop
+from diptych.cli.words import DONE, INTERRUPTED, NO, WRONG_USE, Stop, say
 from diptych.cli.work import Work, projecting
 from diptych.log import Anchor, EventLog, last_before
 from diptych.progress import Progress, progress_on, shown
@@ -102,14 +102,23 @@ def rebuild(  # noqa: PLR0913 - the options that this command has
         plan = Plan(workers, anew, keep, with_letters, None if from_timestamp is None else typed_time(from_timestamp))
         for fold in folds:
             check_plan(fold, plan)
-        filling = Filling(plan, Helpers(target_or_configured(target) or "", store_url(store), workers - 1), progress)
-        again = shlex.join(
-            ["diptych", "projection", "rebuild", *names, *given("--target", target), *given("--store", store)]
-        )
-        rebuilt = asyncio.run(filling.run(folds, place, again))
-    said = [msgspec.json.encode(one).decode() if json else in_words(one) for one in rebuilt]
-    sys.stdout.write("\n".join([*said, ""]))
-    return DONE
+        helpers = Helpers(target_or_configured(target) or "", store_url(store), workers - 1)
+        options = again(plan, target, store)
+        came_to = asyncio.run(Filling(plan, helpers, progress).run(folds, place, options))
+    for one in came_to:
+        if isinstance(one, Rebuilt):
+            sys.stdout.write((msgspec.json.encode(one).decode() if json else in_words(one)) + "\n")
+        else:
+            say(str(one), NO)
+    return DONE if all(isinstance(one, Rebuilt) for one in came_to) else NO
+
+
+def again(plan: Plan, target: str | None, store: str | None) -> list[str]:
+    """The options to go on with: how it began does not matter any more."""
+    options = ["--workers", str(plan.workers)] if plan.workers > 1 else []
+    options += ["--keep"] if plan.keep else []
+    options += ["--with-letters"] if plan.with_letters else []
+    return [*options, *given("--target", target), *given("--store", store)]
 
 
 def check_plan(fold: AnyFold, plan: Plan) -> None:
@@ -157,27 +166,30 @@ class Filling(NamedTuple):
     helpers: Helpers
     progress: Progress
 
-    async def run(self, folds: Sequence[AnyFold], store: Store, again: str) -> list[Rebuilt]:
-        """Fills and switches. Raises Stop where that cannot go on, or is interrupted."""
+    async def run(self, folds: Sequence[AnyFold], store: Store, again: Sequence[str]) -> list[Rebuilt | Stopped]:
+        """Fills and switches, each view by itself. Raises Stop where it is interrupted: how to go on, with `again`."""
         async with store.log() as log:
             turns = asyncio.Semaphore(AT_ONCE)
 
-            async def in_turn(fold: AnyFold) -> Rebuilt:
+            async def in_turn(fold: AnyFold) -> Rebuilt | Stopped:
                 async with turns, store.views(in_step=fold.shape.sync) as views:
-                    return await self.fill(fold, log, views)
+                    try:
+                        return await self.fill(fold, log, views)
+                    except Stopped as stopped:
+                        return stopped
 
-            tasks = [asyncio.create_task(in_turn(fold)) for fold in folds]
+            tasks = {fold.shape.name: asyncio.create_task(in_turn(fold)) for fold in folds}
             try:
-                return list(await asyncio.gather(*tasks))
-            except Stopped as stopped:
-                raise Stop(str(stopped), NO) from None
+                return list(await asyncio.gather(*tasks.values()))
             except asyncio.CancelledError:  # what asyncio makes of Ctrl-C
+                left = [view for view, task in tasks.items() if not task.done() or task.cancelled()]
+                go_on = shlex.join(["diptych", "projection", "rebuild", *left, *again])
                 words = "stopped; what is filled is kept, and the views answer as before"
-                raise Stop(f"{words}. Go on with: {again}", INTERRUPTED) from None
+                raise Stop(f"{words}. Go on with: {go_on}", INTERRUPTED) from None
             finally:
-                for task in tasks:
+                for task in tasks.values():
                     task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await asyncio.gather(*tasks.values(), return_exceptions=True)
 
     async def fill(self, fold: AnyFold, log: EventLog, views: ViewStore) -> Rebuilt:
         """One view, filled and live."""
