@@ -7,7 +7,7 @@ in memory, and written with the checkpoint in one transaction. What cannot be ap
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ import msgspec
 from diptych.log import PAGE_EVENTS, Anchor, EventLog, Page, RecordedEvent, RecordPage, StoredEvent
 from diptych.read import tidings
 from diptych.read.checkpoint import Checkpoint, Failure, Pause, Superseded
-from diptych.read.fold import Fold, Step
+from diptych.read.folding import AnyFold
 from diptych.read.letters import NOTHING_WITHHELD
 from diptych.read.parking import Parking
 from diptych.read.shape import Key
@@ -84,7 +84,7 @@ class Projector:
 
     def __init__(  # noqa: PLR0913, PLR0917 - the parts that it works with
         self,
-        fold: Fold[Any],
+        fold: AnyFold,
         log: EventLog,
         views: ViewStore,
         checkpoint: Checkpoint,
@@ -192,15 +192,16 @@ class Projector:
             steps = self._fold.possible(steps, parking)
         if planned < len(events):
             upto = await self._anchor(events[planned - 1].position)
-        rows: Mapping[Key, Any] = await self._load(steps) if steps else {}
+        touched = self._fold.touched(steps)
+        rows: Mapping[Key, Any] = await self._load(touched) if touched else {}
         await self._commit(self._fold.apply(steps, rows, parking, careful=careful), upto, parking)
         return planned
 
-    async def _load(self, steps: Sequence[Step]) -> Mapping[Key, Any]:
+    async def _load(self, keys: Collection[Key]) -> Mapping[Key, Any]:
         try:
-            return await self._views.load(self._shape, {key for _, _, _, key in steps}, self.checkpoint)
+            return await self._views.load(self._shape, keys, self.checkpoint)
         except Exception:
-            for _, _, _, key in steps:  # who knows what a store says of a key that no row could have
+            for key in keys:  # who knows what a store says of a key that no row could have
                 self._shape.check_key(key)
             raise
 
