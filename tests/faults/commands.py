@@ -23,13 +23,13 @@ class Ran(NamedTuple):
     err: str
 
 
-async def command(url: str, *words: str, target: str = SHOP, folder: Path = ROOT) -> Process:
+async def command(url: str, *words: str, target: str = SHOP, folder: Path = ROOT, stderr: int | None = PIPE) -> Process:
     """A command that has begun. Modules are found in the folder, and in the project's."""
     paths = os.pathsep.join([str(ROOT), str(ROOT / "src"), str(folder)])
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "diptych", *words, "--target", target, "--store", url),
         stdout=PIPE,
-        stderr=PIPE,
+        stderr=stderr,
         cwd=folder,
         env={**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
     )
@@ -38,7 +38,7 @@ async def command(url: str, *words: str, target: str = SHOP, folder: Path = ROOT
 async def over(process: Process) -> Ran:
     """What a command came to."""
     out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
-    return Ran(process.returncode, out.decode(), err.decode())
+    return Ran(process.returncode, out.decode(), (err or b"").decode())
 
 
 async def ran(url: str, *words: str, **more: Any) -> Ran:
@@ -70,14 +70,14 @@ async def rebuilt(url: str, *words: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def serving(url: str, *words: str, **more: Any) -> AsyncIterator[str]:
-    """A server, at the URL that it gives."""
-    process = await command(url, "serve", "--port", "0", "--json", *words, **more)
+    """A server, at the URL that it gives. What it logs goes where the tests' own output goes."""
+    process = await command(url, "serve", "--port", "0", "--json", *words, stderr=None, **more)
     assert process.stdout is not None
     try:
         line = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
-        assert line, (await over(process)).err
+        assert line, "the server has ended"
         yield json.loads(line)["url"]
         process.terminate()
-        assert (await over(process)).code == 0
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
     finally:
         await end(process)

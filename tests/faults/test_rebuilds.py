@@ -17,7 +17,7 @@ from diptych.read import Generation, Pause, State
 from diptych.stores import store_at
 from diptych.stores.sqlite import SqliteStore
 from tests.app.shop import OrderById, OrderCount, import_orders, order, shop
-from tests.faults.commands import SLOW, command, done, over, ran, rebuilding, rebuilt
+from tests.faults.commands import SLOW, done, over, ran, rebuilding, rebuilt, serving
 from tests.faults.tools import ROOT, check_whole, end, said, start, until, url_of
 
 SHAPE = shop.folds[0].shape
@@ -249,17 +249,12 @@ async def test_a_rebuild_that_is_cancelled_elsewhere_ends_and_the_view_stays(url
 
 async def test_a_view_is_divided_and_merged_under_load_and_no_answer_is_too_old(url: str) -> None:
     await filled(url, 2000)
-    server = await command(url, "serve", "--role", "projector", "--port", "0", "--json")
-    try:
-        async with shop.open(url) as app:
-            async with under_load(app, clients=2):
-                for segments in (4, 2, 5, 1):
-                    divided = await done(url, "projection", "divide", "OrderSummary", "--segments", f"{segments}")
-                    assert divided["segments"] == segments
-            await check_whole(app)
-    finally:
-        server.terminate()
-        assert (await over(server)).code == 0
+    async with serving(url, "--role", "projector"), shop.open(url) as app:
+        async with under_load(app, clients=2):
+            for segments in (4, 2, 5, 1):
+                divided = await done(url, "projection", "divide", "OrderSummary", "--segments", f"{segments}")
+                assert divided["segments"] == segments
+        await check_whole(app)
 
 
 async def test_an_audit_finds_nothing_under_load(url: str) -> None:
@@ -282,16 +277,12 @@ async def test_views_that_were_lost_are_filled_by_whoever_starts_next(path: Path
     for file in path.parent.glob("shop.views.db*"):
         file.unlink()
     assert (await ran(url, "projection", "status")).code == 1
-    server = await command(url, "serve", "--role", "projector", "--port", "0", "--json")
-    try:
 
-        async def live() -> bool:
-            return [one.position for one in await generations(url) if one.live] == [500]
+    async def live() -> bool:
+        return [one.position for one in await generations(url) if one.live] == [500]
 
+    async with serving(url, "--role", "projector"):
         await until(live, 20)
-    finally:
-        server.terminate()
-        await over(server)
     audited = await done(url, "projection", "audit", "OrderSummary")
     assert (audited["rows"], audited["differences"]) == (500, 0)
 

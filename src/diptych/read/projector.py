@@ -7,7 +7,7 @@ in memory, and written with the checkpoint in one transaction. What cannot be ap
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ import msgspec
 from diptych.log import PAGE_EVENTS, Anchor, EventLog, Page, RecordedEvent, RecordPage, StoredEvent
 from diptych.read import tidings
 from diptych.read.checkpoint import Checkpoint, Failure, Pause, Superseded
-from diptych.read.fold import Fold, Step
+from diptych.read.folding import AnyFold
 from diptych.read.letters import NOTHING_WITHHELD
 from diptych.read.parking import Parking
 from diptych.read.shape import Key
@@ -28,6 +28,12 @@ Events = Sequence[StoredEvent | RecordedEvent]
 
 IDLE = timedelta(seconds=1)
 """How long a projector waits for news before it looks again by itself."""
+
+FIRST_PAGE = 500
+PAGE_TIME = timedelta(milliseconds=250)
+"""How many events a projector applies in its first transaction, and how long one may take: then the next has fewer, or
+more where it took less than half of that. Whoever folds for longer than a lease is taken for dead, and begins anew.
+"""
 
 LONG = timedelta(milliseconds=20)
 TURNS = 20
@@ -78,7 +84,7 @@ class Projector:
 
     def __init__(  # noqa: PLR0913, PLR0917 - the parts that it works with
         self,
-        fold: Fold[Any],
+        fold: AnyFold,
         log: EventLog,
         views: ViewStore,
         checkpoint: Checkpoint,
@@ -92,6 +98,7 @@ class Projector:
         self._settings = settings
         self._on_idle = on_idle
         self._withheld = NOTHING_WITHHELD
+        self._size = min(FIRST_PAGE, settings.batch)
         self.checkpoint = checkpoint
 
     async def run(self) -> None:
@@ -128,6 +135,7 @@ class Projector:
 
     async def step(self) -> bool:
         """Applies the next page, or waits a while for one; says whether there was one. Raises Superseded."""
+        began, size = time.monotonic(), self._size
         page = await self._read(self.checkpoint.position)
         if page.upto.position <= self.checkpoint.position:
             if self.checkpoint.failure is not None:  # nothing fails any more
@@ -136,6 +144,11 @@ class Projector:
             await self._log.wait_past(self.checkpoint.position, IDLE)
             return False
         await self._apply_all(page.events, page.upto)
+        seconds = time.monotonic() - began
+        if seconds > PAGE_TIME.total_seconds():
+            self._size = max(size // 2, 1)
+        elif seconds < PAGE_TIME.total_seconds() / 2 and len(page.events) >= size:
+            self._size = min(size * 2, self._settings.batch)
         return True
 
     async def advance(self, position: int) -> None:
@@ -179,15 +192,16 @@ class Projector:
             steps = self._fold.possible(steps, parking)
         if planned < len(events):
             upto = await self._anchor(events[planned - 1].position)
-        rows: Mapping[Key, Any] = await self._load(steps) if steps else {}
+        touched = self._fold.touched(steps)
+        rows: Mapping[Key, Any] = await self._load(touched) if touched else {}
         await self._commit(self._fold.apply(steps, rows, parking, careful=careful), upto, parking)
         return planned
 
-    async def _load(self, steps: Sequence[Step]) -> Mapping[Key, Any]:
+    async def _load(self, keys: Collection[Key]) -> Mapping[Key, Any]:
         try:
-            return await self._views.load(self._shape, {key for _, _, _, key in steps}, self.checkpoint)
+            return await self._views.load(self._shape, keys, self.checkpoint)
         except Exception:
-            for _, _, _, key in steps:  # who knows what a store says of a key that no row could have
+            for key in keys:  # who knows what a store says of a key that no row could have
                 self._shape.check_key(key)
             raise
 
@@ -227,7 +241,7 @@ class Projector:
 
     async def _read(self, after: int) -> Page | RecordPage:
         read = self._log.read_records if self._fold.wants_records else self._log.read
-        return await read(after, self._settings.batch, self._fold.types)
+        return await read(after, self._size, self._fold.types)
 
     async def _fail(self, error: Exception) -> None:
         """Keeps why it does not go on. Where that cannot be kept, it is in the process's own log at least."""

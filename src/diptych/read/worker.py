@@ -12,18 +12,20 @@ from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from diptych.errors import DiptychError
 from diptych.log import EventLog
 from diptych.read import tidings
 from diptych.read.checkpoint import Checkpoint, Generation, State, Superseded, numbered
-from diptych.read.fold import Fold
+from diptych.read.folding import AnyFold
 from diptych.read.joining import join
 from diptych.read.leases import LEASE, Place, Watch, assigned, keeping
 from diptych.read.leftovers import Leftovers
 from diptych.read.projector import UNTUNED, ProjectionSettings, Projector
 from diptych.read.store import ViewStore
+from diptych.read.table_fold import TableFold
+from diptych.read.table_projector import TableProjector
 from diptych.read.workers import Worker
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,7 @@ class Job(NamedTuple):
     segment that runs here has nothing left to apply.
     """
 
-    fold: Fold[Any]
+    fold: AnyFold
     settings: ProjectionSettings = UNTUNED
     number: int | None = None
     on_idle: Callable[[], None] = nothing
@@ -252,7 +254,7 @@ class ProjectionWorker:
         ):
             return
         await self._stop([place])
-        projector = Projector(job.fold, self._log, self._views, at, job.settings, partial(self._idle, job))
+        projector = _kind(job.fold)(job.fold, self._log, self._views, at, job.settings, partial(self._idle, job))
         task = asyncio.create_task(projector.run(), name=f"{job.view} {at.generation}.{at.segment}")
         task.add_done_callback(self._ended)
         self._running[place] = _Running(projector, task)
@@ -284,3 +286,7 @@ def _settled(job: Job, generation: Generation, owners: Mapping[Place, str | None
     staying = {worker.id for worker in workers if job.fingerprint in worker.fingerprints}
     held = zip(_places(job, generation), generation.checkpoints, strict=True)
     return all(at.owner in staying and at.owner == owners[place] for place, at in held)
+
+
+def _kind(fold: AnyFold) -> type[Projector]:
+    return TableProjector if isinstance(fold, TableFold) else Projector
