@@ -96,7 +96,7 @@ class Repair:
         events = [await self._event(letter.position) for letter in letters]
         at = await self._at(segment)
         first = await self._views.letters(self._shape, self._number, hold, limit=1)
-        if [(number, letter.position) for number, letter in first] != [(segment, letters[0].position)]:
+        if [(number, letter.position) for number, letter in first[:1]] != [(segment, letters[0].position)]:
             raise Superseded(f"somebody else has settled {hold} meanwhile")  # before `at`, which would not tell
         known = await self._views.withheld(self._shape, at)
         # Nothing else holds back the row of a key. A stream's events wait behind those that wait for the same rows.
