@@ -219,7 +219,7 @@ class Engine(RuleBasedStateMachine):
             repair = Repair(self.fold, self.log, self.views, generation.number)
             if holds := await repair.holds():
                 hold = holds[pick % len(holds)]
-                ((_, first),) = await self.views.letters(SHAPE, generation.number, hold, limit=1)
+                ((_, first), *_) = await self.views.letters(SHAPE, generation.number, hold, limit=1)
                 await repair.skip(hold, first.position, "a test")
 
         self.run(work())
