@@ -79,7 +79,8 @@ class Rebuild:
                         return await self._look()
                 await self._judge_live()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), LOOK.total_seconds())
+                async with asyncio.timeout(LOOK.total_seconds()):
+                    await self._idle.wait()
             self._idle.clear()
 
     async def _look(self) -> Generation:

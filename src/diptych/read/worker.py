@@ -128,7 +128,8 @@ class ProjectionWorker:
         """Works until it is cancelled, whatever fails."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), self._until_look.total_seconds())
+                async with asyncio.timeout(self._until_look.total_seconds()):  # wait_for may keep a cancellation
+                    await self._look.wait()
             self._look.clear()
             try:
                 await self._act()
