@@ -1,4 +1,4 @@
-"""A context with a projection into tables of its own, which can be broken and mended. Its SQL runs on every SQL store."""
+"""A context with a projection into tables of its own, which can be broken and mended. Its SQL runs on all stores."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,22 +1,40 @@
-"""Projections into tables of one's own, over every SQL store: the promises of any projection, by the store's own SQL."""
+"""Projections into tables of one's own, over every SQL store: the promises of any projection."""
 
 import asyncio
 import random
+import re
+import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from diptych import App, BoundedContext, Malformed, NotCaughtUp, Tables
 from diptych.log import EventLog
-from diptych.read import Generation, Hold, Rebuild, Repair, TableFold, ViewStore
+from diptych.read import (
+    Generation,
+    Hold,
+    Job,
+    Pause,
+    ProjectionSettings,
+    Rebuild,
+    Repair,
+    TableFold,
+    ViewStore,
+    table_fold,
+)
+from diptych.read.table_projector import FIRST_EVENTS
 from diptych.stores import store_at
+from diptych.stores.postgres import PostgresStore
 from diptych.stores.postgres import own_tables as postgres_tables
+from diptych.stores.sqlite import connection as sqlite_connection
 from diptych.stores.sqlite import own_tables as sqlite_tables
 from tests.app.takings import TABLES, Close, Closed, Sales, Sell, Sold, Taken, broken, context_of, takings, takings_of
 from tests.read.engine import until, worker
@@ -110,7 +128,7 @@ async def test_an_event_that_fails_is_parked_with_later_ones_of_its_stream_and_n
         with pytest.raises(NotCaughtUp, match=r"event 2, holds back its stream till-b"):
             await app.ask(Taken(), after=await app.token())
 
-    async with opened(url) as (log, views):
+    async with opened(url) as (_, views):
         letters = await views.letters(fold_of().shape, 1)
         assert [(letter.hold, letter.position) for _, letter in letters] == [
             (Hold(stream="till-b"), n) for n in (2, 4, 6)
@@ -186,8 +204,6 @@ async def test_what_a_key_function_gives_is_held_back_across_streams(url: str) -
 
 async def rebuild(log: EventLog, views: ViewStore, **how: bool) -> Generation:
     """Fills the tables anew, beside the live ones."""
-    from diptych.read import Job  # noqa: PLC0415 - only here
-
     filling = Rebuild(fold_of(), log, views)
     await filling.begin(anew=True)
     async with worker(log, views, Job(fold_of(), number=filling.number, on_idle=filling.idle)).at_work():
@@ -256,9 +272,7 @@ async def test_two_workers_hand_over_and_apply_every_event_once(url: str) -> Non
         await check_whole(app)
 
 
-def job() -> Any:
-    from diptych.read import Job  # noqa: PLC0415 - only here
-
+def job() -> Job:
     return Job(fold_of())
 
 
@@ -310,8 +324,6 @@ async def test_9_a_crash_at_any_statement_leaves_the_tables_a_fold_of_the_log(ur
 
 
 async def test_a_pause_is_taken_at_once_and_nothing_is_applied_until_it_ends(url: str) -> None:
-    from diptych.read import Pause  # noqa: PLC0415 - only here
-
     async with takings.open(url) as app, opened(url) as (_, views):
         await sell(app, [("a", 1)])
         await applied(app)
@@ -324,7 +336,7 @@ async def test_a_pause_is_taken_at_once_and_nothing_is_applied_until_it_ends(url
         await check_whole(app)
 
 
-Handler = Callable[[Tables, Any], Any]
+Handler = Callable[[Tables, Any], Coroutine[Any, Any, None]]
 
 
 def handling(handler: Handler) -> BoundedContext:
@@ -388,7 +400,7 @@ async def many_rows(tables: Tables, event: Any) -> None:
     await tables.fetch(numbers)
 
 
-WRONG = {
+WRONG: dict[Handler, str] = {
     wrong_sql: r"no such table: nowhere|\"nowhere\" does not exist",
     unknown_table: r"there is no table \{nowhere\}, only takings, sales",
     missing_value: r"it has :cents, and no value",
@@ -415,13 +427,7 @@ async def test_what_can_never_be_applied_is_parked_at_once_and_leaves_nothing(ur
     async with opened(url) as (_, views):
         ((_, letter),) = await views.letters(fold_of(context).shape, generation.number)
         assert letter.cause is not None
-        pytest_match(WRONG[handler], letter.cause.error)
-
-
-def pytest_match(pattern: str, text: str) -> None:
-    import re  # noqa: PLC0415 - only here
-
-    assert re.search(pattern, text), text
+        assert re.search(WRONG[handler], letter.cause.error), letter.cause.error
 
 
 async def for_ever(tables: Tables, event: Any) -> None:
@@ -441,6 +447,104 @@ async def test_a_statement_that_takes_too_long_is_ended_and_its_event_is_parked(
         assert await app.ask(Taken()) == {"a": 1, "b": 1}
 
 
+async def slowly(tables: Tables, event: Any) -> None:
+    time.sleep(0.02)  # noqa: ASYNC251 - as a handler that computes for long
+    await tables.execute("INSERT INTO {sales} VALUES (:cents, :till, 0)", cents=event.cents, till=event.till)
+
+
+async def test_slow_handlers_get_short_transactions_and_lose_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_fold, "BATCH_TIMEOUT", timedelta(milliseconds=300))
+    context = handling(slowly)
+    async with context.open(url, projectors=False) as app:
+        await sell(app, [("a", number) for number in range(FIRST_EVENTS)])
+    async with context.open(url) as app:
+        await applied(app)
+        assert [line[0] for line in await app.ask(Sales())] == list(range(FIRST_EVENTS))
+
+
+async def test_letters_that_take_long_are_retried_in_short_transactions(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken.add("a")
+    async with takings.open(url) as app:
+        await sell(app, [("a", 1)] * 20)
+        await applied(app)
+        broken.clear()
+        monkeypatch.setattr(table_fold, "BATCH_TIMEOUT", timedelta(0))
+        async with opened(url) as (log, views):
+            retried = await Repair(fold_of(), log, views, 1).retry(Hold(stream="till-a"))
+        assert (retried.applied, retried.left) == (20, None)
+        await check_whole(app)
+
+
+async def test_what_a_lock_holds_up_is_tried_again_and_not_parked(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_tables, "TURN_TIMEOUT", timedelta(milliseconds=50))
+    monkeypatch.setattr(sqlite_connection, "LOCK_TIMEOUT", timedelta(milliseconds=50))
+    async with takings.open(url) as app:
+        await sell(app, [("a", 1)])
+        await applied(app)
+        async with locked(url, tmp_path):
+            await sell(app, [("a", 2)])
+            await asyncio.sleep(0.5)
+            assert await app.ask(Taken()) == {"a": 1}
+        assert (await applied(app)).parked == 0
+        await check_whole(app)
+
+
+@asynccontextmanager
+async def locked(url: str, tmp_path: Path) -> AsyncGenerator[None]:
+    """Another holds what the handlers are to write."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(tmp_path / "takings.views.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+        return
+    address = PostgresStore(url).address
+    connection = await asyncpg.connect(address.dsn)
+    try:
+        async with connection.transaction():
+            await connection.execute(f'LOCK TABLE {address.views_schema}."Takings_1$takings" IN EXCLUSIVE MODE')
+            yield
+    finally:
+        await connection.close()
+
+
+async def test_tables_that_cannot_be_made_are_refused_when_the_context_is_opened(url: str) -> None:
+    projection = takings_of()
+    projection.tables["takings"] = "CREATE TABLE {takings} (till TEXT PRIMARY)"
+    with pytest.raises(Malformed, match=r"Takings cannot make its tables: .*syntax error"):
+        async with context_of(projection).open(url):
+            raise AssertionError
+
+
+async def test_tables_without_a_key_go_with_their_generation(url: str) -> None:
+    projection = takings_of()
+    projection.tables["sales"] = TABLES["sales"].replace(" PRIMARY KEY", "")
+    context = context_of(projection)
+    shape = fold_of(context).shape
+    async with context.open(url) as app:
+        await sell(app, [("a", 1)] * 1200)
+        await applied(app)
+    async with opened(url) as (_, views):
+        fresh = fold_of(context_of(takings_of())).shape
+        assert await views.drop(fresh, 1)
+
+        async def gone() -> bool:
+            async with views.snapshot() as snapshot:
+                return await snapshot.sql(FIND[url.partition(":")[0]], {}) == []
+
+        await until(gone)
+        assert await views.generations(shape) == []
+
+
+FIND = {
+    "sqlite": "SELECT name FROM sqlite_schema WHERE name LIKE '%Takings%'",
+    "postgresql": "SELECT tablename FROM pg_tables WHERE tablename LIKE 'Takings%' AND schemaname = current_schema()",
+}
+
+
 async def test_memory_has_no_sql_and_says_so() -> None:
     with pytest.raises(Malformed, match="memory:// has no SQL, which Takings needs"):
         async with takings.open("memory://"):
@@ -448,8 +552,6 @@ async def test_memory_has_no_sql_and_says_so() -> None:
 
 
 async def test_a_table_projection_has_one_segment(url: str) -> None:
-    from diptych.read import ProjectionSettings  # noqa: PLC0415 - only here
-
     with pytest.raises(Malformed, match="Takings cannot have segments"):
         async with takings.open(url, projections={"Takings": ProjectionSettings(segments=2)}):
             raise AssertionError
