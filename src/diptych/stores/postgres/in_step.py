@@ -31,7 +31,7 @@ MadeOf = Callable[[asyncpg.Record], StoredEvent | RecordedEvent]
 class KeptInStep:
     """Brings forward what is kept in step, with the folds that this process has.
 
-    `events` and `records` are the statements that read after a position, each with what makes an event of a row.
+    `events` and `records` are the statements that read from an event on, each with what makes an event of a row.
     """
 
     def __init__(
@@ -87,16 +87,17 @@ class KeptInStep:
     async def _step(self, connection: Connection, fold: Fold[Any], at: Checkpoint) -> int:
         sql, made = self._reading[fold.wants_records]
         shape = fold.shape
-        rows = await connection.fetch(sql, at.position, MOST_BEHIND + 1)
+        found = await connection.fetch(sql, at.position, MOST_BEHIND + 1)
+        rows = [row for row in found if row["position"] > at.position]
         if not rows:
             return at.position
         events = [made(row) for row in rows]
         end = Anchor(rows[-1]["position"], rows[-1]["event_id"])
         following = Following(fold, at, events, await self._withheld(connection, fold, at))
         writing = self._writing(fold, at.generation)
-        found = await find_rows(connection, writing.table, list(following.keys)) if following.steps else {}
+        before = await find_rows(connection, writing.table, list(following.keys)) if following.steps else {}
         try:
-            statement, binds = writing.prepare(following.changes(found))
+            statement, binds = writing.prepare(following.changes(before))
             bell = bell_name(shape) if at.segments == 1 else None
             where = (*end, shape.name, at.generation, at.segment, at.position, at.epoch, bell)
             await write(connection, statement, [*where, *binds])
