@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from diptych import DiptychError
+from diptych import BoundedContext, DiptychError
 from diptych.log import EventLog, NewEvent
 from diptych.read import Audit, Division, Fold, Pause, Repair, Selector, Stopped, Superseded, ViewStore
 from diptych.read.projector import utc_now
@@ -114,7 +114,7 @@ class Chaos:
             await repair(fold, self.log, self.views)
 
     def _fold(self) -> Fold[Any]:
-        return self.dice.choice((MENDED if self.mended else BROKEN).folds)
+        return self.dice.choice(folds_of(MENDED if self.mended else BROKEN))
 
     async def mend(self) -> None:
         """All workers are replaced by others whose handlers fail no more."""
@@ -124,6 +124,11 @@ class Chaos:
         self.workers.clear()
         for _ in range(2):
             await self.start_worker()
+
+
+def folds_of(context: BoundedContext) -> list[Fold[Any]]:
+    """Those that fold rows, which are all."""
+    return [fold for fold in context.folds if isinstance(fold, Fold)]
 
 
 def _event(key: str, n: int) -> NewEvent:
@@ -179,7 +184,7 @@ async def settled(chaos: Chaos) -> None:
 
     async def is_settled() -> bool:
         head = (await chaos.log.head()).position
-        for fold in MENDED.folds:
+        for fold in folds_of(MENDED):
             live = next((one for one in await chaos.views.generations(fold.shape) if one.live), None)
             if live is None or live.pause is not None:
                 return False
@@ -210,11 +215,11 @@ async def check(chaos: Chaos) -> None:
                 sums[group] = (count + 1, total + event.n)
             lasts[event.key] = event.n
         position = events[-1].position
-    rows = {view: await all_rows(chaos.views, fold) for fold in MENDED.folds for view in [fold.shape.view]}
+    rows = {view: await all_rows(chaos.views, fold) for fold in folds_of(MENDED) for view in [fold.shape.view]}
     assert {row.key: row.seen for row in rows[Trail]} == trails
     assert {row.group: (row.events, row.total) for row in rows[Sum]} == sums
     assert {row.key: row.n for row in rows[Last]} == {key: n for key, n in lasts.items() if n % 10}
-    for fold in MENDED.folds:
+    for fold in folds_of(MENDED):
         assert [found async for found in Audit(fold, chaos.log, chaos.views).run()] == []
 
 

@@ -8,10 +8,10 @@ After each step every row is held against the log.
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -126,7 +126,8 @@ class Crashing(Proxy):
 class Engine(RuleBasedStateMachine):
     """Drives one view in one store."""
 
-    store: ClassVar[Callable[[Path], Store]] = staticmethod(lambda _: MemoryStore(lambda: time.time_ns() // 1000))
+    def store(self) -> Store:
+        return MemoryStore(lambda: time.time_ns() // 1000)
 
     @initialize(segments=st.integers(1, 3))
     def begin(self, segments: int) -> None:
@@ -137,7 +138,7 @@ class Engine(RuleBasedStateMachine):
         self.told: list[Told] = []
         self.projectors: dict[str, Projector] = {}
         self.streams: set[tuple[int, str]] = set()
-        self.run(self.open(self.store(Path(self.folder.name)), segments))
+        self.run(self.open(self.store(), segments))
 
     async def open(self, store: Store, segments: int) -> None:
         self.log = await self.openings.enter_async_context(store.log())
@@ -418,13 +419,15 @@ TestEngine.settings = settings(SMALL, max_examples=150, stateful_step_count=40)
 
 def test_the_engine_is_exact_on_sqlite() -> None:
     class OnSqlite(Engine):
-        store = staticmethod(lambda folder: SqliteStore(folder / "log.db"))
+        def store(self) -> Store:
+            return SqliteStore(Path(self.folder.name) / "log.db")
 
     run_state_machine_as_test(OnSqlite, settings=settings(SMALL, max_examples=25, stateful_step_count=40))
 
 
 def test_the_engine_is_exact_on_postgres(postgres: Server) -> None:
     class OnPostgres(Engine):
-        store = staticmethod(lambda _: PostgresStore(new_schema(postgres)))
+        def store(self) -> Store:
+            return PostgresStore(new_schema(postgres))
 
     run_state_machine_as_test(OnPostgres, settings=settings(SMALL, max_examples=10, stateful_step_count=30))

@@ -22,7 +22,7 @@ from diptych.log.events import (
     to_microseconds,
 )
 from diptych.log.judge import Facts, Verdicts, boundary_conflict, judge, judge_batch, repeated, version_conflict
-from diptych.log.lane import Lane
+from diptych.log.lane import Lane, in_halves
 from diptych.log.observer import UNOBSERVED, LogObserver
 from diptych.log.pages import pages
 from diptych.log.protocol import (
@@ -89,6 +89,7 @@ __all__ = [
     "boundary_conflict",
     "from_microseconds",
     "id_text",
+    "in_halves",
     "judge",
     "judge_batch",
     "last_before",

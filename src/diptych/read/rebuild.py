@@ -7,11 +7,10 @@ stopped or killed at any moment goes on where it was.
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 
 from diptych.log import Anchor, EventLog
 from diptych.read.checkpoint import Failure, Generation, State, Superseded, numbered
-from diptych.read.fold import Fold
+from diptych.read.folding import AnyFold
 from diptych.read.projector import utc_now
 from diptych.read.store import ViewStore
 
@@ -29,7 +28,7 @@ class Rebuild:
     `began_at`, `position` and `head` are where it began, how far it is, and how far the log was when it last looked.
     """
 
-    def __init__(self, fold: Fold[Any], log: EventLog, views: ViewStore) -> None:
+    def __init__(self, fold: AnyFold, log: EventLog, views: ViewStore) -> None:
         self._shape = fold.shape
         self._log = log
         self._views = views

@@ -52,6 +52,7 @@ from diptych.read import (
 )
 from diptych.stores import Store
 from diptych.testing.view_generations import ViewGenerationsContract
+from diptych.testing.view_in_step import ViewInStepContract
 from diptych.testing.view_leases import ViewLeasesContract
 from diptych.testing.view_letters import ViewLettersContract
 from diptych.testing.view_pauses import ViewPausesContract
@@ -275,6 +276,7 @@ class ViewStoreContract(
     ViewSegmentsContract,
     ViewLeasesContract,
     ViewLettersContract,
+    ViewInStepContract,
 ):
     """Subclass it with a fixture `store`."""
 

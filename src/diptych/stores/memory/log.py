@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from diptych.errors import DiptychError, ProjectionFailed
 from diptych.log import (
@@ -36,12 +35,13 @@ from diptych.log import (
     StoredKind,
     StreamEvents,
     Verdicts,
+    in_halves,
     judge,
     judge_batch,
 )
-from diptych.read import NOBODY, InStep, ViewShape
-from diptych.stores.memory.held import HeldGeneration, HeldViews
-from diptych.stores.memory.in_step import followed
+from diptych.read import NOBODY, InStep
+from diptych.stores.memory.held import HeldViews
+from diptych.stores.memory.in_step import Moved, followed
 
 
 class MemoryEvents:
@@ -102,7 +102,9 @@ class MemoryLog:
         try:
             return self._keep(streams, [append.command_id for append in group], partial(judge, group))
         except ProjectionFailed as error:
-            return [error] if len(group) == 1 else [(await self._commit([append]))[0] for append in group]
+            if len(group) == 1:
+                return [error]
+            return await in_halves(group, self._commit)
 
     def _keep(
         self, streams: Iterable[str], command_ids: Iterable[str], judged: Callable[[Facts, int], Verdicts]
@@ -124,15 +126,16 @@ class MemoryLog:
                 held.kinds.setdefault((event.type, event.schema), event.position)
             held.outcomes.update((outcome.command_id, Outcome(*outcome)) for outcome in verdicts.outcomes)
             held.events.extend(verdicts.events)
-            for shape, generation in followed:
-                self._views.keep(shape, generation)
+            for moved in followed:
+                self._views.keep(*moved)
         if verdicts.events:
             held.bell.ring(verdicts.events[-1].position)
-            for shape, _ in followed:
-                self._views.bell(shape).ring(verdicts.events[-1].position)
+            for moved in followed:
+                if moved.held.about.live:
+                    self._views.bell(moved.shape).ring(verdicts.events[-1].position)
         return verdicts.answers
 
-    def _followed(self, new: Sequence[RecordedEvent]) -> list[tuple[ViewShape[Any], HeldGeneration]]:
+    def _followed(self, new: Sequence[RecordedEvent]) -> list[Moved]:
         """The views that are kept in step, past the new events. Raises ProjectionFailed, Unavailable."""
         return followed(self._in_step, self._views, self._held.events, new) if new else []
 

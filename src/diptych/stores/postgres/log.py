@@ -33,14 +33,24 @@ from diptych.log import (
     StoredEvent,
     StoredKind,
     StreamEvents,
+    in_halves,
     wait_past,
 )
 from diptych.log.conditions import STREAM_SEPARATOR
 from diptych.read import NOBODY, InStep
 from diptych.stores.owner import check_owner
 from diptych.stores.postgres.address import Address
-from diptych.stores.postgres.append import ACCEPTED_BEFORE, KEPT, accepted_before, answers, binds, binds_of_one
-from diptych.stores.postgres.batch import Found, batch_answer, batch_binds
+from diptych.stores.postgres.append import (
+    ACCEPTED_BEFORE,
+    KEPT,
+    Kept,
+    accepted_before,
+    answers,
+    binds,
+    binds_of_one,
+    kept_events,
+)
+from diptych.stores.postgres.batch import Found, batch_answer, batch_binds, kept_batch
 from diptych.stores.postgres.bells import ViewBells
 from diptych.stores.postgres.blockers import held_up
 from diptych.stores.postgres.connection import (
@@ -53,7 +63,7 @@ from diptych.stores.postgres.connection import (
     milliseconds,
     translate,
 )
-from diptych.stores.postgres.in_step import OUT_OF_STEP, KeptInStep
+from diptych.stores.postgres.in_step import OUT_OF_STEP, KeptBy, KeptInStep
 from diptych.stores.postgres.listener import Listener
 from diptych.stores.postgres.loads import Loads
 from diptych.stores.postgres.schema import check_schema
@@ -61,6 +71,9 @@ from diptych.stores.postgres.writer import Undecided, Writer
 
 LOCK_TIMEOUT = timedelta(seconds=5)
 """How long an append waits for the log's lock before it says that it cannot write."""
+
+ATTEMPTS = 3
+"""How often an append is tried while which views are kept in step is changing."""
 
 SCAN_EVENTS = 100_000
 """Events that one page of a filtered read looks at, so that a read for rare types stays short."""
@@ -149,25 +162,19 @@ class PostgresLog:
         return await self._lane.append(append)
 
     async def _commit(self, group: Sequence[Append]) -> Answers:
-        """Commits the group, or, where one append's data makes that fail, each by itself."""
+        """Commits the group, or, where one append's data makes that fail, its halves."""
         try:
             return await self._commit_group(group)
         except (ProjectionFailed, *BAD_DATA) as error:
             if len(group) == 1:
                 return [self._refusal("append", error)]
-            return [await self._commit_alone(append) for append in group]
+            return await in_halves(group, self._commit)
 
     def _refusal(self, what: str, error: Exception) -> DiptychError:
         """What there is to say of data that the store, or a view that is kept in step, does not take."""
         if isinstance(error, ProjectionFailed):
             return error
         return Unavailable(f"{self._address.shown} does not take this {what}: {error}")
-
-    async def _commit_alone(self, append: Append) -> Outcome | DiptychError:
-        try:
-            return (await self._commit([append]))[0]
-        except DiptychError as error:
-            return error
 
     async def append_batch(self, batch: Batch) -> Outcome:
         return await self._lane.alone(partial(self._commit_batch, batch))
@@ -176,7 +183,8 @@ class PostgresLog:
         kinds = {(event.type, event.schema) for _, event, _ in batch.events}
         values = batch_binds(batch)
         try:
-            found = Found(*await self._call("append_batch", not kinds <= self._kinds, *values))
+            kept = partial(_kept_batch, batch)
+            found = Found(*await self._call("append_batch", kept, not kinds <= self._kinds, *values))
         except Undecided as error:
             return OutcomeUnknown(batch.command_id, str(error))
         except (ProjectionFailed, *BAD_DATA) as error:
@@ -200,11 +208,11 @@ class PostgresLog:
         if head > self._bell.position:
             self._bell.ring(head)
 
-    async def _call(self, function: str, *values: object) -> asyncpg.Record:
+    async def _call(self, function: str, kept: KeptBy, *values: object) -> asyncpg.Record:
         """What one of the functions says. Raises Undecided, Unavailable, and BAD_DATA as it is."""
         around = [str(milliseconds(LOCK_TIMEOUT)), None if self._clock is None else self._clock()]
         try:
-            return await self._appended(self._sql[function], around, values)
+            return await self._appended(self._sql[function], around, values, kept)
         except asyncpg.exceptions.LockNotAvailableError as error:
             raise await held_up(self._address, self._pool, LOCK_TIMEOUT) from error
         except BAD_DATA:
@@ -212,15 +220,19 @@ class PostgresLog:
         except DRIVER_ERRORS as error:
             raise translate(error, self._address) from error
 
-    async def _appended(self, sql: str, around: Sequence[object], values: Sequence[object]) -> asyncpg.Record:
+    async def _appended(
+        self, sql: str, around: Sequence[object], values: Sequence[object], kept: KeptBy
+    ) -> asyncpg.Record:
         """One statement; or, where views are kept in step, a transaction that brings them forward as well."""
-        for _ in range(2):
+        for _ in range(ATTEMPTS):
             following = self._in_step.following
             binds = [*around, following, *values]
             try:
                 if not following:
                     return await self._writer.fetch(sql, binds)
-                return await self._writer.run(partial(self._in_step.append, sql, binds))
+                return await self._writer.run(partial(self._in_step.append, sql, binds, kept))
+            except asyncpg.exceptions.DeadlockDetectedError:  # with whoever moves the segments of several views
+                continue
             except asyncpg.PostgresError as error:
                 if error.sqlstate != OUT_OF_STEP:
                     raise
@@ -238,8 +250,8 @@ class PostgresLog:
         kinds = {(event.type, event.schema) for append in group for event in append.events}
         new_kinds = not kinds <= self._kinds
         if len(group) == 1 and not new_kinds and (values := binds_of_one(group[0])) is not None:
-            return [[number] for number in await self._call("append_one", *values)]
-        found = await self._call("append_group", new_kinds, *binds(group))
+            return [[number] for number in await self._call("append_one", partial(_kept_one, group), *values)]
+        found = await self._call("append_group", partial(_kept_group, group), new_kinds, *binds(group))
         if KEPT in found[0]:
             self._kinds |= {
                 (event.type, event.schema)
@@ -290,7 +302,7 @@ class PostgresLog:
 
     async def find(self, span: Span, limit: int = PAGE_EVENTS) -> SpanPage:
         by = "stream" if span.stream is not None else "tags" if span.tags else "scan"
-        piece = span.piece((await self.head()).position, SCAN_EVENTS if by == "scan" else None)
+        piece = span.piece((await self.head()).position, None if span.is_indexed else SCAN_EVENTS)
         statement = self._find[f"find_by_{by}"]
         values = [
             piece.low,
@@ -298,8 +310,7 @@ class PostgresLog:
             sorted(span.types),
             None if span.category is None else span.category + STREAM_SEPARATOR,
             limit,
-            *([span.stream] if by == "stream" else []),
-            *([sorted(span.tags)] if by != "scan" else []),
+            *([] if by == "scan" else [span.stream if by == "stream" else min(span.tags), sorted(span.tags)]),
         ]
         if span.backwards:
             statement = statement.replace(" ASC ", " DESC ")
@@ -376,6 +387,18 @@ def _selection(match: Match) -> tuple[str, list[object]]:
     if match.types:
         return "select_by_types", [sorted(match.types)]
     return "select_all", []
+
+
+def _kept_one(group: Sequence[Append], row: asyncpg.Record) -> Kept:
+    return kept_events(group, [row[0]], [row[1]])
+
+
+def _kept_group(group: Sequence[Append], row: asyncpg.Record) -> Kept:
+    return kept_events(group, row[0], row[1])
+
+
+def _kept_batch(batch: Batch, row: asyncpg.Record) -> Kept:
+    return kept_batch(batch, Found(*row))
 
 
 def _event(row: asyncpg.Record) -> StoredEvent:
