@@ -114,7 +114,8 @@ class Rebuild:
             return
         for at in live.checkpoints:
             reason = "the log holds another event there than the view has applied; it is being rebuilt"
-            await self._views.record_failure(self._shape, at, Failure("log", at.position, reason, utc_now()))
+            with suppress(Superseded):  # it has changed hands meanwhile
+                await self._views.record_failure(self._shape, at, Failure("log", at.position, reason, utc_now()))
 
     async def _sound(self, generation: Generation) -> bool:
         """Whether the log holds what the generation has applied."""
