@@ -1,8 +1,8 @@
 """What is projected through faults: a context whose views tell all that was done to them, and processes on it.
 
-`python -m tests.faults.chaos project URL CODE` runs a worker until its stdin ends, and `... write URL CODE SEED` appends
-events of random keys, some on a version that others have overtaken. The code is `mended`, `broken` (it cannot apply some
-of the events) or `async` (as mended, with no view in step with the log).
+`python -m tests.faults.chaos project URL CODE` runs a worker until its stdin ends, and `... write URL CODE SEED`
+appends events of random keys, some on a version that others have overtaken. The code is `mended`, `broken` (it cannot
+apply some of the events) or `async` (as mended, with no view in step with the log).
 """
 
 import asyncio

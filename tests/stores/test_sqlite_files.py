@@ -9,7 +9,7 @@ import pytest
 
 from diptych import NotAStore, Unavailable
 from diptych.stores.sqlite import SqliteStore
-from diptych.stores.sqlite.log import LOG_FILE
+from diptych.stores.sqlite.files import LOG_FILE
 from tests.app.shop import OrderCount, order, shop
 from tests.faults.tools import new_append
 from tests.privileges import in_a_folder_that_is_read_only, writable_again
