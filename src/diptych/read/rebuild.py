@@ -103,9 +103,9 @@ class Rebuild:
             return
         name = self._shape.name
         raise Stopped(
-            f"{name} has more dead letters after the rebuild: they hold back {generation.parked} of its keys. The "
-            f"generation before stays live. Look at them: diptych projection letters {name} --generation {self.number}. "
-            "Mend the handler and rebuild again, or take it as it is with --with-letters"
+            f"{name} has more dead letters after the rebuild: they hold back {generation.parked} of its keys. "
+            f"The generation before stays live. Look at them: diptych projection letters {name} --generation "
+            f"{self.number}. Mend the handler and rebuild again, or take it as it is with --with-letters"
         )
 
     async def _judge_live(self) -> None:
