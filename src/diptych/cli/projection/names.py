@@ -20,4 +20,5 @@ def of_rows(fold: AnyFold, why: str) -> Fold[Any]:
     """A fold of single rows. Raises Stop for any other, with the reason why it has to be one."""
     if not isinstance(fold, Fold):
         raise Stop(f"{fold.shape.name} is a TableProjection: {why}", NO)
-    return fold
+    rows: Fold[Any] = fold
+    return rows

@@ -16,7 +16,7 @@ import msgspec
 from diptych.log import BEGINNING, Anchor
 from diptych.read import Checkpoint, Failure, Generation, Pause, State, TableShape, ViewShape
 from diptych.stores.postgres.connection import Connection, at_length
-from diptych.stores.postgres.own_tables import created
+from diptych.stores.postgres.own_tables import create
 from diptych.stores.postgres.rows import RowTable, short, sql_view
 from diptych.stores.rows import quoted
 
@@ -89,8 +89,7 @@ class Generations:
                 await self.remove(found.number)
         highest = max(await self.tables(), default=0)
         number: int = await self._connection.fetchval(self._sql["next_number"], name, highest)
-        for statement in created(self._shape, number, self._place.schema):
-            await self._connection.execute(statement)
+        await create(self._connection, self._shape, number, self._place.schema)
         await self._connection.execute(self._sql["add"], name, number, fingerprint, log_id)
         await self._connection.execute(self._sql["divide"], name, number, segments, 1, *anchor, None)
         return await self.there(number)

@@ -11,10 +11,11 @@ from typing import Any
 
 import asyncpg
 
+from diptych.errors import Malformed
 from diptych.read import HANDLER_TIMEOUT, Checkpoint, Statement, TableChanges, TableShape, ViewShape
 from diptych.read.tables import Row
 from diptych.read.views import MAX_ROWS
-from diptych.stores.postgres.connection import Connection, is_lost, milliseconds
+from diptych.stores.postgres.connection import LOST, Connection, is_lost, milliseconds
 from diptych.stores.postgres.free_sql import mark
 from diptych.stores.postgres.rows import RowTable, short
 from diptych.stores.rows import Named, quoted, read_names
@@ -84,11 +85,18 @@ class OwnTables:
         return read_names(sql, mark, self._names)
 
 
-def created(shape: ViewShape[Any], number: int, schema: str) -> list[str]:
-    """The statements that make what a generation of a view stands in."""
-    if isinstance(shape, TableShape):
-        return OwnTables(shape, number, schema).create
-    return [RowTable(shape, number, schema).create()]
+async def create(connection: Connection, shape: ViewShape[Any], number: int, schema: str) -> None:
+    """Makes what a generation of a view stands in. Raises Malformed where its own SQL for that does not run."""
+    if not isinstance(shape, TableShape):
+        await connection.execute(RowTable(shape, number, schema).create())
+        return
+    try:
+        for statement in OwnTables(shape, number, schema).create:
+            await connection.execute(statement)
+    except (asyncpg.exceptions.InsufficientPrivilegeError, *LOST):
+        raise
+    except _WRONG as error:
+        raise Malformed(f"{shape.name} cannot make its tables: {error}") from error
 
 
 def _said(error: Exception) -> Exception:

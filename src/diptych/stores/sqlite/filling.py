@@ -14,7 +14,7 @@ from diptych.read import Checkpoint, Generation, State, Superseded, ViewShape
 from diptych.stores.sqlite.checkpoints import SQL
 from diptych.stores.sqlite.generations import drop, find, of_shape
 from diptych.stores.sqlite.letters import copy_letters, divide_letters
-from diptych.stores.sqlite.own_tables import completed, created
+from diptych.stores.sqlite.own_tables import completed, create
 from diptych.stores.sqlite.rows import RowTable
 
 
@@ -74,8 +74,7 @@ def _add(handle: sqlite3.Connection, shape: ViewShape[Any], log_id: str, segment
     if (unfinished := of_shape(handle, shape, State.FILLING)) is not None:
         drop(handle, shape.name, unfinished.number)
     ((number,),) = handle.execute(SQL["next_number"], (shape.name,)).fetchall()
-    for statement in created(shape, number):
-        handle.execute(statement)
+    create(handle, shape, number)
     handle.execute(SQL["add"], (shape.name, number, shape.fingerprint, log_id, segments))
     _add_segments(handle, shape.name, number, segments, (1, anchor.position, anchor.event_id, None))
     return int(number)

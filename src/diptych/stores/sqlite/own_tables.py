@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from diptych.errors import Malformed
 from diptych.read import HANDLER_TIMEOUT, Statement, TableChanges, TableShape, ViewShape
 from diptych.read.tables import Row
 from diptych.read.views import MAX_ROWS
@@ -87,11 +88,18 @@ class TableWriting:
             self._tables.write(handle, self._changes)
 
 
-def created(shape: ViewShape[Any], generation: int) -> list[str]:
-    """The statements that make what a generation of a view stands in."""
-    if isinstance(shape, TableShape):
-        return OwnTables(shape, generation).create
-    return [RowTable(shape, generation).create]
+def create(handle: sqlite3.Connection, shape: ViewShape[Any], generation: int) -> None:
+    """Makes what a generation of a view stands in. Raises Malformed where its own SQL for that does not run."""
+    if not isinstance(shape, TableShape):
+        handle.execute(RowTable(shape, generation).create)
+        return
+    try:
+        for statement in OwnTables(shape, generation).create:
+            handle.execute(statement)
+    except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+        if isinstance(error, sqlite3.Error) and not _is_wrong(error):
+            raise
+        raise Malformed(f"{shape.name} cannot make its tables: {error}") from error
 
 
 def completed(shape: ViewShape[Any], generation: int) -> list[str]:
