@@ -85,6 +85,7 @@ class Projector:
         self._settings = settings
         self._on_idle = on_idle
         self._withheld = NOTHING_WITHHELD
+        self._ahead: Page | RecordPage | None = None
         self.checkpoint = checkpoint
 
     async def run(self) -> None:
@@ -118,18 +119,32 @@ class Projector:
                 f"have it filled anew: diptych projection rebuild {self._shape.name}"
             )
         self._withheld = await self._views.withheld(self._shape, self.checkpoint)
+        self._ahead = None
 
     async def step(self) -> bool:
         """Applies the next page, or waits a while for one; says whether there was one. Raises Superseded."""
-        page = await self._read(self.checkpoint.position)
+        page, self._ahead = self._ahead or await self._read(self.checkpoint.position), None
         if page.upto.position <= self.checkpoint.position:
             if self.checkpoint.failure is not None:  # nothing fails any more
                 self.checkpoint = await self._views.commit(self._shape, {}, self.checkpoint, self.checkpoint.anchor)
             self._on_idle()
             await self._log.wait_past(self.checkpoint.position, IDLE)
             return False
-        await self._apply_all(page.events, page.upto)
+        if page.upto.position - self.checkpoint.position < self._settings.batch:
+            await self._apply_all(page.events, page.upto)
+        else:
+            await self._apply_and_read(page)
         return True
+
+    async def _apply_and_read(self, page: Page | RecordPage) -> None:
+        """Applies a page that more will follow, while the next one is read."""
+        reading = asyncio.create_task(self._read(page.upto.position))
+        try:
+            await self._apply_all(page.events, page.upto)
+            self._ahead = await reading
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
     async def advance(self, position: int) -> None:
         """Applies events up to a position that the log has, and none after it. Raises Superseded."""
