@@ -103,9 +103,10 @@ class Rebuild:
         if generation.parked <= (0 if live is None else live.parked):
             return
         raise Stopped(
-            f"{self._shape.name} has more dead letters after the rebuild: they hold back {generation.parked} of its keys. "
-            f"The generation before stays live. Look at them: diptych projection letters {self._shape.name} --generation "
-            f"{self.number}. Mend the handler and rebuild again, or take it as it is with --with-letters"
+            f"{self._shape.name} has more dead letters after the rebuild: they hold back {generation.parked} of its "
+            "keys. The generation before stays live. Look at them: diptych projection letters "
+            f"{self._shape.name} --generation {self.number}. Mend the handler and rebuild again, or take it as it is "
+            "with --with-letters"
         )
 
     async def _judge_live(self) -> None:
