@@ -9,11 +9,10 @@ import msgspec
 from diptych.errors import NotFound
 from diptych.log import EventLog, RecordedEvent, StoredEvent
 from diptych.read.checkpoint import Checkpoint, Generation, Superseded, numbered
-from diptych.read.fold import Fold, Step
+from diptych.read.folding import AnyFold
 from diptych.read.letters import Hold, Letter, Skip, Withheld
 from diptych.read.parking import Parking, cause_of
 from diptych.read.projector import utc_now
-from diptych.read.shape import Key
 from diptych.read.store import ViewStore
 
 LETTERS = 200
@@ -31,7 +30,7 @@ class Retried(NamedTuple):
 class Repair:
     """Repairs one generation of a view while its workers go on; they learn of it at their next commit."""
 
-    def __init__(self, fold: Fold[Any], log: EventLog, views: ViewStore, number: int) -> None:
+    def __init__(self, fold: AnyFold, log: EventLog, views: ViewStore, number: int) -> None:
         self._fold = fold
         self._shape = fold.shape
         self._log = log
@@ -104,8 +103,9 @@ class Repair:
         steps, planned, unread = self._plan(hold, events, at, others)
         applied = Parking(others, utc_now())
         try:
-            rows = await self._views.load(self._shape, {key for _, _, _, key in steps}, at)
-            changes: dict[Key, Any] = self._fold.apply(steps, rows, applied, careful=True)
+            touched = self._fold.touched(steps)
+            rows = await self._views.load(self._shape, touched, at) if touched else {}
+            changes = self._fold.apply(steps, rows, applied, careful=True)
             failed = min([*unread, *applied.letters], key=lambda letter: letter.position, default=None)
             if failed is None:
                 await self._views.settle(self._shape, at, hold, letters[planned - 1].position, changes)
@@ -123,7 +123,7 @@ class Repair:
 
     def _plan(
         self, hold: Hold, events: Sequence[StoredEvent | RecordedEvent], at: Checkpoint, others: Withheld
-    ) -> tuple[list[Step], int, Sequence[Letter]]:
+    ) -> tuple[list[Any], int, Sequence[Letter]]:
         """What the first events ask for in the hold's own rows, how many events those are, and what cannot be read."""
         parking = Parking(others, utc_now())
         steps, planned = self._fold.plan(events, parking, at.segment, at.segments)
