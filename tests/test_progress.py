@@ -48,6 +48,20 @@ def test_lines_come_every_two_seconds_and_at_the_end_of_a_stage() -> None:
     ]
 
 
+def test_stages_that_go_on_side_by_side_are_told_of_one_by_one() -> None:
+    out, clock = io.StringIO(), Clock()
+    with Lines(out, clock) as lines:
+        for done in range(0, 101, 20):
+            lines.show("Orders", done, 100)
+            lines.show("Carts", min(done * 2, 100), 100)
+            clock.now += 0.5
+    assert [words.split(",")[0] for words in out.getvalue().splitlines()] == [
+        "Carts: 100 of 100 (100%)",
+        "Orders: 80 of 100 (80%)",
+        "Orders: 100 of 100 (100%)",
+    ]
+
+
 def test_a_note_is_a_line_of_its_own() -> None:
     out = io.StringIO()
     progress_on(out).note("Store: [memory]")

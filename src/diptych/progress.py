@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -53,16 +53,22 @@ class Silence:
         pass
 
 
+class _Stage(NamedTuple):
+    """Where a stage began and when, when it was last told of, and whether it is finished."""
+
+    first: int
+    began: float
+    said: float
+    finished: bool = False
+
+
 class Lines(Silence):
-    """A line about every two seconds, and one at the end of each stage."""
+    """A line about every two seconds for each stage, and one at its end."""
 
     def __init__(self, out: TextIO, clock: Callable[[], float] = monotonic) -> None:
         self._out = out
         self._clock = clock
-        self._stage = ""
-        self._began = self._said = 0.0
-        self._first = 0
-        self._finished = False
+        self._stages: dict[str, _Stage] = {}
 
     def note(self, text: str) -> None:
         self._out.write(text + "\n")
@@ -70,13 +76,12 @@ class Lines(Silence):
 
     def show(self, stage: str, done: int, total: int | None) -> None:
         now = self._clock()
-        if stage != self._stage:
-            self._stage, self._first, self._began, self._said, self._finished = stage, done, now, now, False
-        due = now - self._said >= LINE_EVERY.total_seconds()
+        known = self._stages.setdefault(stage, _Stage(done, now, now))
+        due = now - known.said >= LINE_EVERY.total_seconds()
         finished = total is not None and done >= total
-        if (due or finished) and not self._finished:
-            self._said, self._finished = now, finished
-            self.note(line(stage, done, total, done - self._first, now - self._began))
+        if (due or finished) and not known.finished:
+            self._stages[stage] = known._replace(said=now, finished=finished)
+            self.note(line(stage, done, total, done - known.first, now - known.began))
 
 
 def line(stage: str, done: int, total: int | None, lately: int, seconds: float) -> str:

@@ -14,8 +14,9 @@ from diptych.stores.postgres.address import address_of
 from diptych.stores.postgres.schema import MIGRATIONS
 from tests.cli.conftest import SHOP
 from tests.cli.running import Diptych
-from tests.cli.test_serve import Server as Serving
-from tests.cli.test_serve import count, placed, served
+from tests.cli.servers import Server as Serving
+from tests.cli.servers import served
+from tests.cli.test_serve import count, placed
 from tests.faults.tools import ROOT
 from tests.postgres import Server
 

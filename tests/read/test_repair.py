@@ -337,6 +337,33 @@ async def test_what_is_parked_while_letters_are_applied_is_applied_after_them(ne
         assert [int(mark.split("|")[0]) for mark in (await marks(views))["a"]] == [2, 3, 4]
 
 
+@pytest.mark.parametrize("segments", [1, 2])
+async def test_letters_that_somebody_else_applies_after_they_were_looked_for_are_not_applied_again(
+    new_store: NewStore, segments: int
+) -> None:
+    class Slow(Proxy):
+        other: Any
+        times = 1
+
+        async def letters(self, *args: Any, **named: Any) -> Any:
+            found = await self._real.letters(*args, **named)
+            if self.times:
+                self.times -= 1
+                await self.other.retry(hold("a"))
+            return found
+
+    async with opened(new_store()) as (log, views):
+        await tell(log, Broken(key="a"), added("a"))
+        await catch_up(BROKEN, log, views, segments=segments)
+        slow = Slow(views)
+        slow.other = await repair_of(MENDED, log, views)
+        assert (await (await repair_of(MENDED, log, cast("ViewStore", slow))).retry(hold("a"))).applied == 0
+        assert await rows(views, SHAPE) == [Account(key="a", count=2, total=Decimal(1))]
+        slow.times = 1
+        with pytest.raises(NotFound):
+            await (await repair_of(MENDED, log, cast("ViewStore", slow))).skip(hold("a"), 1, "")
+
+
 @pytest.mark.parametrize("fold", [BROKEN, MENDED])
 async def test_whoever_comes_too_late_looks_again(new_store: NewStore, fold: Fold[Account]) -> None:
     class Late(Proxy):

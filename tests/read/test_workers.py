@@ -234,7 +234,9 @@ class Stopping(Proxy):
             raise
 
     async def beat(self, *args: Any) -> Any:
-        await self.awake.wait()
+        if not self.awake.is_set():
+            await self.awake.wait()
+            await asyncio.sleep(0.1)  # what was under way is refused first, and not only cancelled
         return await self._real.beat(*args)
 
 
@@ -544,6 +546,24 @@ async def test_a_worker_outlives_what_nobody_has_foreseen(memory: MemoryStore) -
             await tell(log, *events(5))
             await reaches(views, SHAPE, 5)
             await views.expel("nobody", 1)
+
+
+async def test_a_worker_ends_whenever_it_is_told_to_also_in_the_moment_in_which_it_is_woken(
+    memory: MemoryStore,
+) -> None:
+    async with opened(memory) as (log, views):
+        for turns in range(6):
+            one = worker(log, views, ACCOUNTS)
+            await one.begin()
+            running = asyncio.create_task(one.run())
+            await asyncio.sleep(0.01)
+            one._look.set()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            running.cancel()
+            done, _ = await asyncio.wait([running], timeout=2)
+            assert done == {running}
+            await one.end()
 
 
 async def test_a_worker_that_cannot_begin_says_so(memory: MemoryStore) -> None:

@@ -150,7 +150,7 @@ async def test_synchronous_commit_is_switched_on_where_it_is_off(postgres: Serve
     address = address_of(postgres_url)
     one = await asyncpg.connect(address.dsn, server_settings={"synchronous_commit": "off"})
     sql = address.placed(
-        "SELECT kind FROM diptych.append_one('1000', 0, 'c', 'f', 's-1', 0, '{}', 'T', 1, 'e', '[]', '{}')"
+        "SELECT kind FROM diptych.append_one('1000', 0, '{}', 'c', 'f', 's-1', 0, '{}', 'T', 1, 'e', '[]', '{}')"
     )
     async with one.transaction():
         assert await one.fetchval(sql) == 0

@@ -87,6 +87,11 @@ def detail_of(error: DiptychError) -> str:
             return f"Whether command {error.command_id!r} was kept is not known; send it again with the same key."
         case UnreadableEvent():
             return f"The event at position {error.position} of the log cannot be read by this server."
+        case NotCaughtUp(held=str(held)):
+            return (
+                f"View {error.view} stands at position {error.position} and not yet at {error.wanted}: a dead letter "
+                f"holds back its {held}."
+            )
         case ProjectionFailed():
             return f"Nothing was kept: view {error.view}, which is kept in step with the log, cannot take it."
         case Unavailable(code="unavailable" | "not-a-store"):

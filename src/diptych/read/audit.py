@@ -11,12 +11,12 @@ from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 from diptych.errors import NotCaughtUp
-from diptych.log import BEGINNING, EventLog
+from diptych.log import BEGINNING, PAGE_EVENTS, EventLog
 from diptych.read.checkpoint import Checkpoint, Generation, Superseded, numbered
 from diptych.read.fold import Fold
 from diptych.read.letters import NOTHING_WITHHELD, Hold, Withheld
 from diptych.read.parking import Parking
-from diptych.read.projector import UNTUNED, utc_now
+from diptych.read.projector import utc_now
 from diptych.read.shape import Key
 from diptych.read.share import segment_of
 from diptych.read.store import Order, Selector, Snapshot, ViewStore
@@ -135,7 +135,7 @@ class _Share:
         read = self._log.read_records if self._fold.wants_records else self._log.read
         position, end = min(since), max(upto)
         while position < end:
-            page = await read(position, UNTUNED.batch, self._fold.types)
+            page = await read(position, PAGE_EVENTS, self._fold.types)
             if page.upto.position <= position:  # the log has lost its end
                 break
             events = [event for event in page.events if event.position <= end]

@@ -117,6 +117,16 @@ class Fold(Generic[V]):
                 break
         return steps, planned
 
+    def touched(self, steps: Iterable[Step]) -> set[Key]:
+        """The rows that have to be loaded first."""
+        keys = [key for _, _, _, key in steps]
+        try:
+            return set(keys)
+        except TypeError:
+            for key in keys:
+                self.shape.check_key(key)
+            raise
+
     def possible(self, steps: Iterable[Step], parking: Parking) -> list[Step]:
         """The steps for keys that a row could have. The others are parked."""
         possible: list[Step] = []
@@ -213,7 +223,7 @@ def _rule(shape: ViewShape[Any], handler: ProjectionHandler) -> Rule:
     if count != 2 and not (count == 3 and handler.keys is not None):
         raise TypeError("takes the row and the event, and with keys= the key if it wants it")
     needs_row = _needs_row(shape, signature)
-    event, wants_record = _event(signature)
+    event, wants_record = event_of(signature)
     if signature.returns is None or set(options(signature.returns)) - {shape.view, NoneType}:
         raise TypeError(f"must be annotated to give {shape.view.__name__} or None")
     key = None if handler.keys is not None else _own_key(shape, event, wants_record=wants_record)
@@ -227,7 +237,8 @@ def _needs_row(shape: ViewShape[Any], signature: Signature) -> bool:
     return NoneType not in kinds
 
 
-def _event(signature: Signature) -> tuple[type[Event], bool]:
+def event_of(signature: Signature) -> tuple[type[Event], bool]:
+    """The event that a handler takes as its second parameter, and whether as a record. Raises TypeError."""
     kind = signature.parameters[1].kind
     wants_record = get_origin(kind) is Recorded
     if wants_record:

@@ -12,9 +12,14 @@ from diptych.read.filters import Filter
 from diptych.read.in_step import Registered
 from diptych.read.letters import Held, Hold, Letter, Skip, Withheld
 from diptych.read.shape import Key, ViewShape
+from diptych.read.table_fold import TableChanges
 from diptych.read.workers import Worker
 
 V = TypeVar("V", bound=View)
+
+
+Changes = Mapping[Key, V | None] | TableChanges
+"""Rows by key, None for one that is gone; or, where the shape is a TableShape, what handlers do by SQL."""
 
 
 class Order(NamedTuple):
@@ -194,7 +199,7 @@ class ViewStore(Protocol):
     async def commit(
         self,
         shape: ViewShape[V],
-        changes: Mapping[Key, V | None],
+        changes: Changes[V],
         at: Checkpoint,
         upto: Anchor,
         letters: Sequence[Letter] = (),
@@ -202,12 +207,13 @@ class ViewStore(Protocol):
         """Writes the changed rows (None deletes), parks the letters and moves the checkpoint, in one transaction.
 
         It forgets the failure. Raises Superseded if the segment is not at the position and epoch of `at` any more or
-        the view is paused, ValueError for a row that the store cannot hold.
+        the view is paused, ValueError for a row that the store cannot hold. TableChanges are done in that transaction,
+        by nobody else at the same time; they raise HandlerFailed for what cannot be done, whenever it is tried.
         """
         ...
 
     async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
-        """Keeps why the segment does not go on, if it is still at `at`; the next commit forgets it."""
+        """Keeps why the segment does not go on; the next commit forgets it. Raises Superseded if it is not at `at`."""
         ...
 
     # Dead letters
@@ -235,7 +241,7 @@ class ViewStore(Protocol):
         at: Checkpoint,
         hold: Hold,
         upto: int,
-        changes: Mapping[Key, V | None],
+        changes: Changes[V],
         left: Letter | None = None,
         skip: Skip | None = None,
     ) -> None:

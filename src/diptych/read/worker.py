@@ -12,18 +12,20 @@ from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from diptych.errors import DiptychError
 from diptych.log import EventLog
 from diptych.read import tidings
 from diptych.read.checkpoint import Checkpoint, Generation, State, Superseded, numbered
-from diptych.read.fold import Fold
+from diptych.read.folding import AnyFold
 from diptych.read.joining import join
 from diptych.read.leases import LEASE, Place, Watch, assigned, keeping
 from diptych.read.leftovers import Leftovers
 from diptych.read.projector import UNTUNED, ProjectionSettings, Projector
 from diptych.read.store import ViewStore
+from diptych.read.table_fold import TableFold
+from diptych.read.table_projector import TableProjector
 from diptych.read.workers import Worker
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,7 @@ TURN = timedelta(milliseconds=500)
 """How often a worker beats and looks, at most; at least four times in a lease."""
 
 HANDOVER = timedelta(milliseconds=50)
-"""How soon it looks again while a segment that answers is not yet, or only for a while, with whom it is to be."""
+"""How soon it looks again while a segment of what answers, or is rebuilt, is not with whom it is to be and to stay."""
 
 
 def nothing() -> None:
@@ -46,7 +48,7 @@ class Job(NamedTuple):
     segment that runs here has nothing left to apply.
     """
 
-    fold: Fold[Any]
+    fold: AnyFold
     settings: ProjectionSettings = UNTUNED
     number: int | None = None
     on_idle: Callable[[], None] = nothing
@@ -100,6 +102,7 @@ class ProjectionWorker:
         self._turn = min(TURN, lease / 4)
         self._until_look = self._turn
         self._running: dict[_Slot, _Running] = {}
+        self._written: dict[_Slot, int] = {}
         self._filling: set[str] = set()
         self._kept: dict[str, str] = {}
         self._head: int | None = None
@@ -127,8 +130,8 @@ class ProjectionWorker:
     async def run(self) -> None:
         """Works until it is cancelled, whatever fails."""
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._until_look.total_seconds()):  # wait_for may keep a cancellation
+            with suppress(TimeoutError):  # not wait_for, in which a cancellation may be lost
+                async with asyncio.timeout(self._until_look.total_seconds()):
                     await self._look.wait()
             self._look.clear()
             try:
@@ -144,6 +147,7 @@ class ProjectionWorker:
             await self._views.leave(self._me.id)
 
     async def _act(self) -> None:
+        self._written = {place: running.projector.checkpoint.position for place, running in self._running.items()}
         workers = await self._views.beat(self._me)
         await self._notice_own_end(workers)
         living = list(workers)
@@ -164,7 +168,7 @@ class ProjectionWorker:
             if job.keeps_in_step and generation.live and generation.position >= goal:
                 await join(self._views, job.fold.shape, self._kept, living)
             await self._tend(job, generation, mine)
-            if generation.live and not _settled(job, generation, owners, living):
+            if (generation.live or job.number is not None) and not _settled(job, generation, owners, living):
                 self._until_look = min(HANDOVER, self._turn)
             await self._clear_away(job, generation, living)
 
@@ -243,16 +247,23 @@ class ProjectionWorker:
                 tidings.lost(job.view, at)
                 await self._stop([place])
 
-    async def _start(self, job: Job, at: Checkpoint, *, rests: bool) -> None:
-        """Runs a projector on a segment, unless one is at work there under the same epoch, or there is no need to."""
-        place = (job.fingerprint, at.generation, at.segment)
+    def _goes_on(self, place: _Slot, at: Checkpoint) -> bool:
+        """Whether a projector is at work there under the same epoch, and the view still has what it has written.
+
+        A crash of the store may cost the last moments of a view, and a restored copy more; nobody else moves it back.
+        """
         running = self._running.get(place)
-        if rests or (
-            running is not None and not running.task.done() and running.projector.checkpoint.epoch == at.epoch
-        ):
+        if running is None or running.task.done() or running.projector.checkpoint.epoch != at.epoch:
+            return False
+        return self._written.get(place, 0) <= at.position
+
+    async def _start(self, job: Job, at: Checkpoint, *, rests: bool) -> None:
+        """Runs a projector on a segment, unless one goes on there, or there is no need to."""
+        place = (job.fingerprint, at.generation, at.segment)
+        if rests or self._goes_on(place, at):
             return
         await self._stop([place])
-        projector = Projector(job.fold, self._log, self._views, at, job.settings, partial(self._idle, job))
+        projector = _kind(job.fold)(job.fold, self._log, self._views, at, job.settings, partial(self._idle, job))
         task = asyncio.create_task(projector.run(), name=f"{job.view} {at.generation}.{at.segment}")
         task.add_done_callback(self._ended)
         self._running[place] = _Running(projector, task)
@@ -284,3 +295,7 @@ def _settled(job: Job, generation: Generation, owners: Mapping[Place, str | None
     staying = {worker.id for worker in workers if job.fingerprint in worker.fingerprints}
     held = zip(_places(job, generation), generation.checkpoints, strict=True)
     return all(at.owner in staying and at.owner == owners[place] for place, at in held)
+
+
+def _kind(fold: AnyFold) -> type[Projector]:
+    return TableProjector if isinstance(fold, TableFold) else Projector

@@ -104,6 +104,14 @@ WHERE name = $3 AND generation = $4 AND segment = $5 AND position = $6 AND epoch
 RETURNING live,
     CASE WHEN live AND $8::text IS NOT NULL THEN pg_notify('diptych', 'view ' || position || ' ' || $8)::text END;
 
+-- name: write_alone
+-- purpose: keep others from writing the tables of the same generation in this transaction, which waits for locks, works on a
+-- statement and stands idle in between for so long and no longer
+-- binds: name, generation, longest wait, longest statement or idle time (milliseconds, as text)
+SELECT set_config('lock_timeout', $3, true), set_config('statement_timeout', $4, true),
+    set_config('idle_in_transaction_session_timeout', $4, true),
+    pg_advisory_xact_lock(1146115159, hashtext($1 || ' ' || $2::bigint));
+
 -- name: ring
 -- purpose: say up to where all segments of a live generation are, if that has changed with one that was at a position
 -- binds: name, generation, position, bell

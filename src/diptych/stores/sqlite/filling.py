@@ -14,6 +14,7 @@ from diptych.read import Checkpoint, Generation, State, Superseded, ViewShape
 from diptych.stores.sqlite.checkpoints import SQL
 from diptych.stores.sqlite.generations import drop, find, of_shape
 from diptych.stores.sqlite.letters import copy_letters, divide_letters
+from diptych.stores.sqlite.own_tables import completed, create
 from diptych.stores.sqlite.rows import RowTable
 
 
@@ -48,7 +49,7 @@ def begin_onto(
 def complete(handle: sqlite3.Connection, shape: ViewShape[Any], number: int) -> None:
     """Makes the indexes of a generation that is there."""
     if find(handle, shape.name, number) is not None:
-        for statement in RowTable(shape, number).complete():
+        for statement in completed(shape, number):
             handle.execute(statement)
 
 
@@ -73,7 +74,7 @@ def _add(handle: sqlite3.Connection, shape: ViewShape[Any], log_id: str, segment
     if (unfinished := of_shape(handle, shape, State.FILLING)) is not None:
         drop(handle, shape.name, unfinished.number)
     ((number,),) = handle.execute(SQL["next_number"], (shape.name,)).fetchall()
-    handle.execute(RowTable(shape, number).create)
+    create(handle, shape, number)
     handle.execute(SQL["add"], (shape.name, number, shape.fingerprint, log_id, segments))
     _add_segments(handle, shape.name, number, segments, (1, anchor.position, anchor.event_id, None))
     return int(number)
