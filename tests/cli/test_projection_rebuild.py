@@ -96,7 +96,7 @@ def test_a_rebuild_with_new_dead_letters_is_not_switched_to_unless_asked_for(
     again = ("projection", "rebuild", "OrderSummary", "--target", "broken_shop:shop")
     ran = diptych(*again)
     assert (ran.code, ran.out) == (1, "")
-    assert "OrderSummary has more dead letters after the rebuild: 2 keys are held back. The generation" in ran.err
+    assert "OrderSummary has more dead letters after the rebuild: they hold back 2 of its keys. The" in ran.err
     assert "diptych projection letters OrderSummary --generation 2." in ran.err
     assert statuses(folder) == [("1", "shipped"), ("2", "placed")]
     assert "ZeroDivisionError: no such customer" in diptych(*again[:1], "letters", *again[2:], "--generation", "2").out

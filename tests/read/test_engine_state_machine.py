@@ -6,6 +6,7 @@ After each step every row is held against the log.
 """
 
 import asyncio
+import itertools
 import tempfile
 import time
 from collections.abc import Coroutine, Sequence
@@ -123,6 +124,24 @@ class Crashing(Proxy):
         return checkpoint
 
 
+class Yielding(Proxy):
+    """A read store, before each call to which others have some turns, so that they come in between."""
+
+    def __init__(self, real: Any, turns: Sequence[int]) -> None:
+        super().__init__(real)
+        self._turns = itertools.cycle(turns)
+
+    def __getattr__(self, name: str) -> Any:
+        called = super().__getattr__(name)
+
+        async def call(*args: Any, **named: Any) -> Any:
+            for _ in range(next(self._turns)):
+                await asyncio.sleep(0)
+            return await called(*args, **named)
+
+        return call
+
+
 class Engine(RuleBasedStateMachine):
     """Drives one view in one store."""
 
@@ -210,7 +229,7 @@ class Engine(RuleBasedStateMachine):
 
     @rule(pick=ALL)
     def retry(self, pick: int) -> None:
-        self.run(self.retried(pick))
+        self.run(self.retried(pick, self.views))
 
     @rule(pick=ALL)
     def skip(self, pick: int) -> None:
@@ -219,7 +238,7 @@ class Engine(RuleBasedStateMachine):
             repair = Repair(self.fold, self.log, self.views, generation.number)
             if holds := await repair.holds():
                 hold = holds[pick % len(holds)]
-                ((_, first),) = await self.views.letters(SHAPE, generation.number, hold, limit=1)
+                ((_, first), *_) = await self.views.letters(SHAPE, generation.number, hold, limit=1)
                 await repair.skip(hold, first.position, "a test")
 
         self.run(work())
@@ -274,13 +293,16 @@ class Engine(RuleBasedStateMachine):
 
         self.run(work())
 
-    @rule(pick=ALL)
-    def all_at_once(self, pick: int) -> None:
-        """Every worker goes on, and an operator retries the same hold twice."""
+    @rule(pick=ALL, turns=st.lists(st.integers(0, 3), min_size=1, max_size=7))
+    def all_at_once(self, pick: int, turns: list[int]) -> None:
+        """Every worker goes on, and two operators retry the same."""
 
         async def work() -> None:
-            both = [self.retried(pick), self.retried(pick)]
-            await asyncio.gather(*[self.stepped(worker) for worker in [*self.projectors]], *both)
+            yielding = cast("ViewStore", Yielding(self.views, turns))
+            for projector in self.projectors.values():
+                projector._views = yielding
+            retries = [self.retried(pick, yielding), self.retried(pick, yielding)]
+            await asyncio.gather(*[self.stepped(worker) for worker in [*self.projectors]], *retries)
 
         self.run(work())
 
@@ -303,9 +325,9 @@ class Engine(RuleBasedStateMachine):
             except (Superseded, ConnectionError):
                 self.projectors.pop(worker, None)
 
-    async def retried(self, pick: int) -> None:
+    async def retried(self, pick: int, views: ViewStore) -> None:
         generation = await self.any_generation(pick)
-        repair = Repair(self.fold, self.log, self.views, generation.number)
+        repair = Repair(self.fold, self.log, views, generation.number)
         with suppress(NotFound):
             if holds := await repair.holds():
                 self.streams |= {(generation.number, hold.stream) for hold in holds}

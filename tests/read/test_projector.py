@@ -168,7 +168,7 @@ async def test_the_page_that_a_log_gives_is_all_that_moves_a_checkpoint(new_stor
         async def read_records(self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None) -> Any:
             page: RecordPage | Page = await self._real.read_records(after, 2, None)
             wanted: Sequence[Any] = [event for event in page.events if types is None or event.type in types]
-            return RecordPage(wanted, page.upto)
+            return RecordPage(wanted, page.upto, page.since)
 
         async def head(self) -> Any:
             raise AssertionError("nobody needs the head")

@@ -119,7 +119,13 @@ class Fold(Generic[V]):
 
     def touched(self, steps: Iterable[Step]) -> set[Key]:
         """The rows that have to be loaded first."""
-        return {key for _, _, _, key in steps}
+        keys = [key for _, _, _, key in steps]
+        try:
+            return set(keys)
+        except TypeError:
+            for key in keys:
+                self.shape.check_key(key)
+            raise
 
     def possible(self, steps: Iterable[Step], parking: Parking) -> list[Step]:
         """The steps for keys that a row could have. The others are parked."""

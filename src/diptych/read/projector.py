@@ -125,18 +125,13 @@ class Projector:
                 wait = min(wait * 2, RETRY_MOST)
 
     async def begin(self) -> None:
-        """Learns what is held back, and finds out whether the log still holds what was applied. Raises Superseded."""
-        if await self._log.anchor(self.checkpoint.position) != self.checkpoint.anchor:
-            raise Astray(
-                "the log holds another event there than the view has applied: it was restored or has lost its end; "
-                f"have it filled anew: diptych projection rebuild {self._shape.name}"
-            )
+        """Learns what is held back. Raises Superseded."""
         self._withheld = await self._views.withheld(self._shape, self.checkpoint)
 
     async def step(self) -> bool:
-        """Applies the next page, or waits a while for one; says whether there was one. Raises Superseded."""
+        """Applies the next page, or waits a while for one; says whether there was one. Raises Superseded, Astray."""
         began, size = time.monotonic(), self._size
-        page = await self._read(self.checkpoint.position)
+        page = await self._read()
         if page.upto.position <= self.checkpoint.position:
             if self.checkpoint.failure is not None:  # nothing fails any more
                 self.checkpoint = await self._views.commit(self._shape, {}, self.checkpoint, self.checkpoint.anchor)
@@ -152,11 +147,12 @@ class Projector:
         return True
 
     async def advance(self, position: int) -> None:
-        """Applies events up to a position that the log has, and none after it. Raises Superseded."""
+        """Applies events up to a position that the log has, and none after it. Raises Superseded, Astray."""
         while self.checkpoint.position < position:
-            page = await self._read(self.checkpoint.position)
+            page = await self._read()
             events = [event for event in page.events if event.position <= position]
-            await self._apply_all(events, page.upto if page.upto.position <= position else await self._anchor(position))
+            upto = page.upto if page.upto.position <= position else await self._anchor(position, page.upto)
+            await self._apply_all(events, upto)
 
     async def _apply_all(self, events: Events, upto: Anchor) -> None:
         """Applies the events at once, or in parts where they change very many rows, or the store refuses some."""
@@ -181,7 +177,7 @@ class Projector:
                     await self._refuse(events, upto, error)
                     return 1
                 half = events[: len(events) // 2]
-                return await self._apply_some(half, await self._anchor(half[-1].position))
+                return await self._apply_some(half, await self._anchor(half[-1].position, upto))
 
     async def _apply(self, events: Events, upto: Anchor, *, careful: bool) -> int:
         """Applies the first events, and says how many; all of them where they do not change very many rows."""
@@ -191,7 +187,7 @@ class Projector:
         if careful:
             steps = self._fold.possible(steps, parking)
         if planned < len(events):
-            upto = await self._anchor(events[planned - 1].position)
+            upto = await self._anchor(events[planned - 1].position, upto)
         touched = self._fold.touched(steps)
         rows: Mapping[Key, Any] = await self._load(touched) if touched else {}
         await self._commit(self._fold.apply(steps, rows, parking, careful=careful), upto, parking)
@@ -239,30 +235,38 @@ class Projector:
     def _parking(self) -> Parking:
         return Parking(self._withheld, utc_now())
 
-    async def _read(self, after: int) -> Page | RecordPage:
+    async def _read(self) -> Page | RecordPage:
+        """The next page of the log that the view was filled from so far. Raises Astray."""
         read = self._log.read_records if self._fold.wants_records else self._log.read
-        return await read(after, self._size, self._fold.types)
+        page = await read(self.checkpoint.position, self._size, self._fold.types)
+        if page.since != self.checkpoint.anchor:
+            raise Astray(
+                "the log holds another event there than the view has applied: it was restored or has lost its end; "
+                f"have it filled anew: diptych projection rebuild {self._shape.name}"
+            )
+        return page
 
     async def _fail(self, error: Exception) -> None:
-        """Keeps why it does not go on. Where that cannot be kept, it is in the process's own log at least."""
+        """Keeps why it does not go on, in the process's own log at least. Raises Superseded."""
         category: Literal["log", "store", "event"] = (
             "log" if isinstance(error, Astray) else "event" if isinstance(error, Unapplied) else "store"
         )
         at, known = self.checkpoint, self.checkpoint.failure
-        position = at.position if category == "log" else at.position + 1
-        if known is not None and (known.category, known.position, known.reason) == (category, position, str(error)):
-            return
+        failure = Failure(category, at.position + (category != "log"), str(error), utc_now())
+        if known is not None and known == msgspec.structs.replace(failure, since=known.since):
+            failure = known
         try:
-            self.checkpoint = await self._views.record_failure(
-                self._shape, at, Failure(category, position, str(error), utc_now())
-            )
+            self.checkpoint = await self._views.record_failure(self._shape, at, failure)
+        except Superseded:  # the view is not what fails: it was put back with the log, or others go on with it
+            raise
         except Exception as unkept:  # noqa: BLE001 - the store that fails may be this one
             log.warning("the failure of projection %s cannot be kept: %s", self._shape.name, unkept)
 
-    async def _anchor(self, position: int) -> Anchor:
+    async def _anchor(self, position: int, before: Anchor) -> Anchor:
+        """The event at a position, in a log that still has the one that was read after it. Raises Astray."""
         anchor = await self._log.anchor(position)
-        if anchor is None:
-            raise Astray("the log does not have its end any more")
+        if anchor is None or await self._log.anchor(before.position) != before:
+            raise Astray("the log has lost its end while it was read")
         return anchor
 
 

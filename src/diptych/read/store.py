@@ -213,7 +213,7 @@ class ViewStore(Protocol):
         ...
 
     async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
-        """Keeps why the segment does not go on, if it is still at `at`; the next commit forgets it."""
+        """Keeps why the segment does not go on; the next commit forgets it. Raises Superseded if it is not at `at`."""
         ...
 
     # Dead letters

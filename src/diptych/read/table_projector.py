@@ -29,15 +29,15 @@ class TableProjector(Projector):
         begun = time.monotonic()
         try:
             applied = await self._apply(
-                some, upto if len(some) == len(events) else await self._end(some), careful=False
+                some, upto if len(some) == len(events) else await self._end(some, upto), careful=False
             )
         except Overlong as error:
             self._most = max(len(_before(some, error.position)) // 2, 1)
             return await self._apply_some(events, upto)
         except HandlerFailed as error:
             if before := _before(some, error.position):
-                return await self._apply_some(before, await self._end(before))
-            await self._refuse(some[:1], await self._end(some[:1]), error)
+                return await self._apply_some(before, await self._end(before, upto))
+            await self._refuse(some[:1], await self._end(some[:1], upto), error)
             return 1
         self._pace(time.monotonic() - begun)
         return applied
@@ -50,8 +50,8 @@ class TableProjector(Projector):
         elif seconds < moment / 4:
             self._most = min(self._most * 2, self._settings.batch)
 
-    async def _end(self, events: Events) -> Anchor:
-        return await self._anchor(events[-1].position)
+    async def _end(self, events: Events, upto: Anchor) -> Anchor:
+        return await self._anchor(events[-1].position, upto)
 
 
 def _before(events: Events, position: int) -> Events:

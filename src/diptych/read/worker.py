@@ -102,6 +102,7 @@ class ProjectionWorker:
         self._turn = min(TURN, lease / 4)
         self._until_look = self._turn
         self._running: dict[_Slot, _Running] = {}
+        self._written: dict[_Slot, int] = {}
         self._filling: set[str] = set()
         self._kept: dict[str, str] = {}
         self._head: int | None = None
@@ -146,6 +147,7 @@ class ProjectionWorker:
             await self._views.leave(self._me.id)
 
     async def _act(self) -> None:
+        self._written = {place: running.projector.checkpoint.position for place, running in self._running.items()}
         workers = await self._views.beat(self._me)
         await self._notice_own_end(workers)
         living = list(workers)
@@ -245,13 +247,20 @@ class ProjectionWorker:
                 tidings.lost(job.view, at)
                 await self._stop([place])
 
-    async def _start(self, job: Job, at: Checkpoint, *, rests: bool) -> None:
-        """Runs a projector on a segment, unless one is at work there under the same epoch, or there is no need to."""
-        place = (job.fingerprint, at.generation, at.segment)
+    def _goes_on(self, place: _Slot, at: Checkpoint) -> bool:
+        """Whether a projector is at work there under the same epoch, and the view still has what it has written.
+
+        A crash of the store may cost the last moments of a view, and a restored copy more; nobody else moves it back.
+        """
         running = self._running.get(place)
-        if rests or (
-            running is not None and not running.task.done() and running.projector.checkpoint.epoch == at.epoch
-        ):
+        if running is None or running.task.done() or running.projector.checkpoint.epoch != at.epoch:
+            return False
+        return self._written.get(place, 0) <= at.position
+
+    async def _start(self, job: Job, at: Checkpoint, *, rests: bool) -> None:
+        """Runs a projector on a segment, unless one goes on there, or there is no need to."""
+        place = (job.fingerprint, at.generation, at.segment)
+        if rests or self._goes_on(place, at):
             return
         await self._stop([place])
         projector = _kind(job.fold)(job.fold, self._log, self._views, at, job.settings, partial(self._idle, job))

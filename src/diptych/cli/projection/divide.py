@@ -53,7 +53,8 @@ def divide(
     """
     fold = of_rows(fold_named(context_at(target), name), "its SQL may touch any row, so it has one segment")
     divided = asyncio.run(divided_into(fold, existing_store(store), segments))
-    words = f"{name} has {divided.segments} segments now, at event {divided.position:,}."
+    segment = "segment" if divided.segments == 1 else "segments"
+    words = f"{name} has {divided.segments} {segment} now, at event {divided.position:,}."
     sys.stdout.write((msgspec.json.encode(divided).decode() if json else words) + "\n")
     return DONE
 

@@ -224,4 +224,6 @@ def beginning(view: str, rebuild: Rebuild) -> str:
 def in_words(rebuilt: Rebuilt) -> str:
     events, seconds = rebuilt.position - rebuilt.began_at, rebuilt.seconds
     said = f"{rebuilt.view} is rebuilt: generation {rebuilt.generation} is live, {events:,} events in {seconds:.1f} s."
-    return said + (f" {rebuilt.parked:,} keys are held back by dead letters." if rebuilt.parked else "")
+    if not rebuilt.parked:
+        return said
+    return f"{said} {rebuilt.parked:,} {'key is' if rebuilt.parked == 1 else 'keys are'} held back by dead letters."

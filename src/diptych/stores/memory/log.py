@@ -30,6 +30,7 @@ from diptych.log import (
     RecordedEvent,
     RecordPage,
     Span,
+    SpanPage,
     StoredEvent,
     StoredKind,
     StreamEvents,
@@ -152,8 +153,8 @@ class MemoryLog:
         return Boundary([_stored(event) for event in events if query.accepts(event.type, event.tags)], len(events))
 
     async def read(self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None) -> Page:
-        records, upto = await self.read_records(after, limit, types)
-        return Page([_stored(event) for event in records], upto)
+        records, upto, since = await self.read_records(after, limit, types)
+        return Page([_stored(event) for event in records], upto, since)
 
     async def read_records(
         self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None
@@ -164,9 +165,9 @@ class MemoryLog:
             end = page[-1].position
         else:
             end = newer[-1].position if newer else min(after, len(self._held.events))
-        return RecordPage(page, await self.anchor(end) or BEGINNING)
+        return RecordPage(page, await self.anchor(end) or BEGINNING, await self.anchor(after))
 
-    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> RecordPage:
+    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> SpanPage:
         held = self._held.events[:]
         head = len(held)
         fitting = [event for event in (reversed(held) if span.backwards else held) if span.accepts(event)]
@@ -175,7 +176,7 @@ class MemoryLog:
             end = page[-1].position
         else:
             end = min(span.after, head) if span.backwards else min((span.before or head + 1) - 1, head)
-        return RecordPage(page, await self.anchor(max(end, 0)) or BEGINNING)
+        return SpanPage(page, await self.anchor(max(end, 0)) or BEGINNING)
 
     async def head(self) -> Head:
         if not self._held.events:

@@ -211,8 +211,9 @@ class MemoryViews:
         with self._held.lock:
             held = self._held.find(shape, at.generation)
             found = None if held is None else held.segment(at)
-            if held is not None and found is not None and found.position == at.position:
-                self._held.keep(shape, moved(held, found._replace(failure=failure)))
+            if held is None or found is None or found.position != at.position:
+                raise Superseded(f"generation {at.generation} of {shape.name} is not at {at.position} any more")
+            self._held.keep(shape, moved(held, found._replace(failure=failure)))
         self._wake_all(shape)
         return at._replace(failure=failure)
 

@@ -48,7 +48,7 @@ class Held(NamedTuple):
 class KeptInStep:
     """Brings forward what is kept in step, with the folds that this process has.
 
-    `events` and `records` are the statements that read after a position, each with what makes an event of a row.
+    `events` and `records` are the statements that read from an event on, each with what makes an event of a row.
     """
 
     def __init__(
@@ -145,7 +145,8 @@ class KeptInStep:
         events: Sequence[StoredEvent | RecordedEvent] = new.events
         if missed or fold.wants_records:
             sql, made = self._reading[fold.wants_records]
-            events = [made(row) for row in await connection.fetch(sql, at.position, missed + len(new.events))]
+            rows = await connection.fetch(sql, at.position, missed + len(new.events))
+            events = [made(row) for row in rows if row["position"] > at.position]
         held = NOTHING_WITHHELD
         if missed or at.parked:  # what an operator has had passed over may be among what was missed, and is nothing new
             letters = Letters(connection, self._sql, fold.shape.name)

@@ -29,6 +29,7 @@ from diptych.log import (
     RecordedEvent,
     RecordPage,
     Span,
+    SpanPage,
     StoredEvent,
     StoredKind,
     StreamEvents,
@@ -290,16 +291,16 @@ class PostgresLog:
         return await self._pool.run(work)
 
     async def read(self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None) -> Page:
-        rows, upto = await self._page("read", after, limit, types, 2)
-        return Page([_stored(row[:5]) for row in rows], upto)
+        rows, upto, since = await self._page("read", after, limit, types, 2)
+        return Page([_stored(row[:5]) for row in rows], upto, since)
 
     async def read_records(
         self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None
     ) -> RecordPage:
-        rows, upto = await self._page("read_records", after, limit, types, 3)
-        return RecordPage([_record(row) for row in rows], upto)
+        rows, upto, since = await self._page("read_records", after, limit, types, 3)
+        return RecordPage([_record(row) for row in rows], upto, since)
 
-    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> RecordPage:
+    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> SpanPage:
         by = "stream" if span.stream is not None else "tags" if span.tags else "scan"
         piece = span.piece((await self.head()).position, None if span.is_indexed else SCAN_EVENTS)
         statement = self._find[f"find_by_{by}"]
@@ -315,12 +316,12 @@ class PostgresLog:
             statement = statement.replace(" ASC ", " DESC ")
         rows = await self._pool.run(lambda connection: connection.fetch(statement, *values))
         upto = rows[-1]["position"] if len(rows) == limit else piece.upto
-        return RecordPage([_record(row) for row in rows], await self.anchor(upto) or BEGINNING)
+        return SpanPage([_record(row) for row in rows], await self.anchor(upto) or BEGINNING)
 
     async def _page(
         self, statement: str, after: int, limit: int, types: Collection[str] | None, type_column: int
-    ) -> tuple[Rows, Anchor]:
-        """Rows in order, and the last event that was looked at.
+    ) -> tuple[Rows, Anchor, Anchor | None]:
+        """Rows in order, the last event that was looked at, and the one that was read after, if the log has it.
 
         Events come to be seen in order, so that what follows on a page is all that there was when it was read.
         """
@@ -330,11 +331,14 @@ class PostgresLog:
             rows = await self._fetch(f"{statement}_types", after, limit, list(types), SCAN_EVENTS)
         if not rows:
             last = await self._fetch("last_upto", after)
-            return rows, Anchor(*last[0]) if last else BEGINNING
-        upto = Anchor(rows[-1]["position"], rows[-1]["event_id"])
-        if types is not None and rows[-1][type_column] not in types:
+            return rows, Anchor(*last[0]) if last else BEGINNING, None if after else BEGINNING
+        first, upto = [Anchor(row["position"], row["event_id"]) for row in (rows[0], rows[-1])]
+        since = None if after else BEGINNING
+        if first.position == after:
+            since, rows = first, rows[1:]
+        if types is not None and rows and rows[-1][type_column] not in types:
             rows = rows[:-1]
-        return rows, upto
+        return rows, upto, since
 
     async def head(self) -> Head:
         rows = await self._fetch("head")

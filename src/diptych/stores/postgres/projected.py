@@ -111,7 +111,8 @@ class PostgresProjected:
     async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
         stored = msgspec.json.encode(failure)
         binds = (stored, shape.name, at.generation, at.segment, at.position, at.epoch)
-        await self._writers.run(lambda connection: connection.execute(self._sql["fail"], *binds))
+        if not await self._writers.run(lambda connection: connection.fetch(self._sql["fail"], *binds)):
+            raise Superseded(f"segment {at.segment} of {shape.name} is not at {at.position} any more")
         self._bells.wake_all(shape.name)
         return at._replace(failure=failure)
 

@@ -33,6 +33,7 @@ from diptych.log import (
     RecordedEvent,
     RecordPage,
     Span,
+    SpanPage,
     StoredEvent,
     StoredKind,
     StreamEvents,
@@ -262,7 +263,7 @@ class SqliteLog:
     async def read(self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None) -> Page:
         def work(connection: sqlite3.Connection) -> Page:
             rows, upto = _page(connection, "read", after, limit, types)
-            return Page(list(map(_stored, rows)), upto)
+            return Page(list(map(_stored, rows)), upto, _anchor(connection, after))
 
         return self._reader.bounded(in_snapshot(work))
 
@@ -271,14 +272,14 @@ class SqliteLog:
     ) -> RecordPage:
         def work(connection: sqlite3.Connection) -> RecordPage:
             rows, upto = _page(connection, "read_records", after, limit, types)
-            return RecordPage([_record(row) for row in rows], upto)
+            return RecordPage([_record(row) for row in rows], upto, _anchor(connection, after))
 
         return self._reader.bounded(in_snapshot(work))
 
-    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> RecordPage:
-        def work(connection: sqlite3.Connection) -> RecordPage:
+    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> SpanPage:
+        def work(connection: sqlite3.Connection) -> SpanPage:
             rows, end = find(connection, span, limit, head_of(connection).position)
-            return RecordPage([_record(row) for row in rows], _anchor(connection, end) or BEGINNING)
+            return SpanPage([_record(row) for row in rows], _anchor(connection, end) or BEGINNING)
 
         return await self._reader.run(in_snapshot(work))
 
