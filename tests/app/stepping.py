@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from diptych import BoundedContext, Projection, Query, View, Views
 from diptych.read import Mode
+from diptych.read.queries import QueryFunction
 from tests.app.shop import (
     OrderPlaced,
     OrderSummary,
@@ -16,7 +17,7 @@ from tests.app.shop import (
     summary_shipped,
 )
 
-QUERIES = [orders_of, order_by_id, order_count, all_orders]
+QUERIES: list[QueryFunction] = [orders_of, order_by_id, order_count, all_orders]
 DEAREST = Decimal(1000)
 
 

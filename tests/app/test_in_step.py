@@ -44,7 +44,8 @@ async def nobody_is(url: str) -> bool:
 async def test_whoever_has_a_receipt_finds_the_rows_without_waiting(url: str, segments: int) -> None:
     tuned = {"OrderSummary": ProjectionSettings(segments=segments)}
     async with in_step.open(url, projections=tuned) as app:
-        for number in range(20):
+        receipt = await app.execute(order("0"))
+        for number in range(1, 20):
             receipt = await app.execute(order(f"{number}"))
             assert await app.ask(OrderCount()) == number + 1
             assert await app.ask(OrderById(order_id=f"{number}"), after=receipt.token, timeout=timedelta(seconds=1))
@@ -94,7 +95,8 @@ async def test_of_many_at_once_only_those_are_refused_that_the_view_cannot_take(
 
 async def test_a_view_becomes_sync_and_async_again_and_no_answer_gets_older(url: str) -> None:
     async with following.open(url) as app:
-        for number in range(10):
+        receipt = await app.execute(order("0"))
+        for number in range(1, 10):
             receipt = await app.execute(order(f"{number}"))
     async with in_step.open(url) as app:
         assert await app.ask(OrderCount(), after=receipt.token) == 10

@@ -183,7 +183,7 @@ def test_its_letters_are_shown_and_retried_where_they_are(
 
     asyncio.run(park())
     aim(monkeypatch, "in_step")
-    assert 'Key 7: event 4, OrderPlaced' in diptych("projection", "letters", "OrderSummary").out
+    assert "Key 7: event 4, OrderPlaced" in diptych("projection", "letters", "OrderSummary").out
     with pytest.raises(ProjectionFailed, match='holds back its key "7"'):
         asyncio.run(ship(in_step))
     assert diptych("projection", "retry", "OrderSummary").code == 1
