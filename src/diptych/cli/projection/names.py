@@ -1,6 +1,6 @@
 """From a name to the projection that is meant."""
 
-from typing import Any, cast
+from typing import Any
 
 from diptych import BoundedContext
 from diptych.cli.words import NO, WRONG_USE, Stop
@@ -20,4 +20,4 @@ def of_rows(fold: AnyFold, why: str) -> Fold[Any]:
     """A fold of single rows. Raises Stop for any other, with the reason why it has to be one."""
     if not isinstance(fold, Fold):
         raise Stop(f"{fold.shape.name} is a TableProjection: {why}", NO)
-    return cast("Fold[Any]", fold)
+    return fold
