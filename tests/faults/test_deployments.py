@@ -85,13 +85,24 @@ async def deployed(url: str, folder: Path, name: str, code: dict[str, Any]) -> A
         yield client
 
 
+@pytest.fixture
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new store of the kind that the test names."""
+    if request.param == "sqlite":
+        return url_of(tmp_path / "shop.db")
+    found: str = request.getfixturevalue("postgres_url")
+    return found
+
+
 @pytest.mark.parametrize(
-    ("code", "store"), [(ANOTHER_ROW, "sqlite"), (ANOTHER_VERSION, "postgres")], ids=["another row", "another version"]
+    ("url", "code"),
+    [("sqlite", ANOTHER_ROW), ("postgres", ANOTHER_VERSION)],
+    indirect=["url"],
+    ids=["another row", "another version"],
 )
 async def test_the_old_servers_go_on_until_the_new_ones_are_ready_and_what_they_leave_is_cleared_away(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: dict[str, Any], store: str
+    url: str, code: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = url_of(tmp_path / "shop.db") if store == "sqlite" else request.getfixturevalue("postgres_url")
     monkeypatch.setenv("DIPTYCH_CQRS_QUERY_SIDE_LEASE", "1s")
     await import_orders(url, EVENTS)
     async with AsyncExitStack() as before:
