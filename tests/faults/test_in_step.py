@@ -135,8 +135,8 @@ async def killed(process: Process) -> None:
 async def test_a_view_is_rebuilt_and_divided_while_others_append(url: str) -> None:
     orders = 30_000 if url.startswith("sqlite") else 5_000
     process = await loading(url, orders)
+    reading = asyncio.create_task(drained(process))
     try:
-        reading = asyncio.create_task(drained(process))
         for words in (
             ["rebuild", "OrderSummary"],
             ["divide", "OrderSummary", "--segments", "3"],

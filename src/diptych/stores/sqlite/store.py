@@ -62,8 +62,10 @@ class SqliteStore:
 
     @asynccontextmanager
     async def views(self, *, in_step: bool = False) -> AsyncGenerator[SqliteViews]:
-        place = (self.path, self._bells_in_step, IN_STEP_FILE) if in_step else (self.views_path, self._view_bells)
-        views = await asyncio.to_thread(SqliteViews, *place)
+        if in_step:
+            views = await asyncio.to_thread(SqliteViews, self.path, self._bells_in_step, IN_STEP_FILE)
+        else:
+            views = await asyncio.to_thread(SqliteViews, self.views_path, self._view_bells)
         try:
             yield views
         finally:
