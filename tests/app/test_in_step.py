@@ -12,7 +12,7 @@ from diptych import BoundedContext, ContextError, NotCaughtUp, Projection, Proje
 from diptych.read import NeverFilled, Pause, ProjectionSettings, Projector, Repair
 from diptych.stores import store_at
 from diptych.stores.sqlite import SqliteStore
-from tests.app.shop import AllOrders, OrderById, OrderCount, OrderPlaced, ShipOrder, order
+from tests.app.shop import AllOrders, OrderById, OrderCount, OrderPlaced, ShipOrder, order, place_orders
 from tests.app.stepping import Both, following, in_step, mended, mixed, newer, without
 from tests.conftest import new_store
 from tests.faults.tools import until
@@ -95,9 +95,8 @@ async def test_of_many_at_once_only_those_are_refused_that_the_view_cannot_take(
 
 async def test_a_view_becomes_sync_and_async_again_and_no_answer_gets_older(url: str) -> None:
     async with following.open(url) as app:
-        receipt = await app.execute(order("0"))
-        for number in range(1, 10):
-            receipt = await app.execute(order(f"{number}"))
+        await place_orders(app, 9)
+        receipt = await app.execute(order("9"))
     async with in_step.open(url) as app:
         assert await app.ask(OrderCount(), after=receipt.token) == 10
         await until(lambda: is_in_step(url))
