@@ -30,13 +30,16 @@ MAX_KEYS = 100_000
 """Rows that one event may change."""
 
 
+KeyOf = Callable[[Any], Key]
+
+
 class Rule(NamedTuple):
     """How one event, of this stored name, changes a row."""
 
     event: type[Event]
     name: str
     function: Callable[..., Any]
-    key: Callable[[Any], Key] | None
+    key: KeyOf | None
     keys: Callable[[Any], Iterable[Key]] | None
     wants_record: bool
     wants_key: bool
@@ -76,6 +79,7 @@ class Fold(Generic[V]):
         self.replayable = rules.replayable
         self._catalogue = catalogue
         self._rules = {rule.name: rule for rule in rules.rules.values()}
+        self._usual = self._usual_events()
         self._view = rules.shape.view
         self.types = frozenset(self._rules)
         self.wants_records = any(rule.wants_record for rule in self._rules.values())
@@ -87,34 +91,26 @@ class Fold(Generic[V]):
 
         It ends after the event that brings more than MAX_STEPS. An event that cannot be read for its keys is parked.
         """
-        rules = self._rules
-        decoders = self._catalogue.decoders
+        usual = self._usual
         steps: list[Step] = []
         planned = 0
         for event in events:
             planned += 1
-            rule = rules.get(event.type)
-            if rule is None:
-                continue
-            if parking.streams and parking.waits(Hold(stream=event.stream), event.position, event.type):
+            if parking.streams and self._waits(event, parking):
                 continue
             try:
-                if rule.wants_record:
-                    subject: Any = self._recorded(event)
-                elif (decode := decoders.get((event.type, event.schema))) is not None:
+                if (known := usual.get((event.type, event.schema))) is not None:
+                    rule, decode, key_of = known
                     subject = decode(event.data)
+                    key = key_of(subject)
+                    if segments == 1 or self._is_of(key, segment, segments):
+                        steps.append((event.position, rule, subject, key))
                 else:
-                    subject = self._catalogue.decode(event)
-                keys: Iterable[Key] = (rule.key(subject),) if rule.key is not None else _several(rule, subject)
+                    steps += [step for step in self._steps(event) if self._is_of(step[3], segment, segments)]
+                    if len(steps) > MAX_STEPS:
+                        break
             except Exception as error:  # noqa: BLE001 - whatever a handler's own code raises
                 parking.fail(Hold(stream=event.stream), event.position, event.type, self._explained(event, error))
-                continue
-            if segments > 1:
-                keys = [key for key in keys if segment_of(self.shape.key_text(key), segments) == segment]
-            for key in keys:
-                steps.append((event.position, rule, subject, key))  # noqa: PERF401 - faster than extend for the one
-            if len(steps) > MAX_STEPS:
-                break
         return steps, planned
 
     def touched(self, steps: Iterable[Step]) -> set[Key]:
@@ -174,6 +170,29 @@ class Fold(Generic[V]):
             hold = self._hold(key)
             if not parking.waits(hold, position, rule.name):
                 parking.fail(hold, position, rule.name, error)
+
+    def _usual_events(self) -> dict[tuple[str, int], tuple[Rule, Any, KeyOf]]:
+        """By stored name and schema, what is needed of an event that changes the one row that its fields name."""
+        return {
+            stored: (rule, decode, rule.key)
+            for stored, decode in self._catalogue.decoders.items()
+            if (rule := self._rules.get(stored[0])) is not None and rule.key is not None and not rule.wants_record
+        }
+
+    def _steps(self, event: StoredEvent | RecordedEvent) -> list[Step]:
+        """The steps of any event, of whatever segment."""
+        rule = self._rules.get(event.type)
+        if rule is None:
+            return []
+        subject = self._recorded(event) if rule.wants_record else self._catalogue.decode(event)
+        keys = [rule.key(subject)] if rule.key is not None else _several(rule, subject)
+        return [(event.position, rule, subject, key) for key in keys]
+
+    def _is_of(self, key: Key, segment: int, segments: int) -> bool:
+        return segments == 1 or segment_of(self.shape.key_text(key), segments) == segment
+
+    def _waits(self, event: StoredEvent | RecordedEvent, parking: Parking) -> bool:
+        return event.type in self._rules and parking.waits(Hold(stream=event.stream), event.position, event.type)
 
     def _changed(self, rule: Rule, row: V | None, subject: Any, key: Key) -> V | None:
         if row is None and rule.needs_row:

@@ -28,6 +28,8 @@ from diptych.read.columns import (
 
 V = TypeVar("V", bound=View)
 
+_json = msgspec.json.Encoder().encode
+
 Key = Any
 """A view's key: the value of its key field, or a tuple of the values of several."""
 
@@ -51,6 +53,7 @@ class ViewShape(Generic[V]):
         self._judge()
         self.key_of: Callable[[Any], Key] = attrgetter(*self.key)
         self._key_columns = [self._by_name[name] for name in self.key]
+        self._is_text = len(self.key) == 1 and self._key_columns[0].type is str
         self.fingerprint = self._fingerprint(version)
         self._good: set[tuple[type, ...]] = set()
         checkers = [(column.name, value_checker(column)) for column in self.columns]
@@ -74,6 +77,8 @@ class ViewShape(Generic[V]):
 
     def key_text(self, key: Key) -> str:
         """A key as JSON, equal for equal keys: how a row is named where its key is no value of a column."""
+        if self._is_text and type(key) is str and key.isascii():
+            return _json(key).decode()
         parts = key if len(self._key_columns) > 1 and _is_tuple(key) else (key,)
         plain = [_plain(column, part) for column, part in zip(self._key_columns, parts, strict=False)]
         try:

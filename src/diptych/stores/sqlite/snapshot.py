@@ -33,6 +33,9 @@ SHARED_SECONDS = 0.001
 Only what another process has written since then can be missing in it.
 """
 
+_VERSION = "PRAGMA data_version"
+"""The same number as long as nobody else writes to the file. It costs less than to look at what may have changed."""
+
 _WIDE = Context(prec=64)
 
 _WRONG_SQL = {
@@ -146,6 +149,7 @@ class _Connection:
         self._thread_turn = asyncio.Lock()
         self._changes = 0
         self._until = 0.0
+        self._version = 0
         self.standings: dict[ViewShape[Any], Generation] = {}
         self.handle = open_reader(path)
         self.handle.create_function("decimal", 2, _decimal_text, deterministic=True)
@@ -162,6 +166,10 @@ class _Connection:
         self._budget.allow(UNBOUNDED)
         with self._explained:
             self.handle.execute(self._begin)
+            version: int = self.handle.execute(_VERSION).fetchone()[0]
+        if version != self._version:  # somebody has written to the file since this connection looked at it
+            self._version = version
+            self.standings.clear()
 
     def is_fresh(self, changes: int) -> bool:
         """Whether a snapshot that is asked for now may be the one of this transaction."""
@@ -175,7 +183,6 @@ class _Connection:
 
     def end(self) -> None:
         """Ends the transaction."""
-        self.standings.clear()
         self._free_sql = False
         self._budget.allow(UNBOUNDED)
         if self.handle.in_transaction:
