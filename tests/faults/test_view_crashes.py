@@ -5,8 +5,7 @@ import random
 
 import pytest
 
-from tests.faults.chaos import Ticked, poisonous, ticked
-from tests.faults.tools import new_append, start
+from tests.faults.tools import start
 from tests.faults.world import World, world_at
 
 POINTS = {
@@ -29,19 +28,13 @@ async def crashed(world: World, point: str, when: str, nth: int) -> None:
     assert (b"crashed" in out, process.returncode) == (True, 9), out
 
 
-async def poison(world: World, key: str) -> None:
-    """An event that broken code cannot apply: it and all later ones of its key are parked."""
-    n = next(n for n in range(1, 1000) if poisonous(Ticked(key=key, n=n)))
-    await world.log.append(new_append(f"tick-{key}")._replace(events=[ticked(key, n)]))
-
-
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_9_a_crash_anywhere_in_a_commit_leaves_every_view_a_fold_of_the_log(url: str, when: str) -> None:
     dice = random.Random(9)
     async with world_at(url, "broken") as world:
         for point in POINTS[url.partition(":")[0]]:
             for key in ("k1", "k2", "k3"):
-                await poison(world, key)
+                await world.poison(key)
             await world.append(100)
             await crashed(world, point, when, dice.randint(1, 4))
         world.code = "mended"
