@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from bench.engine import fill_streams, order_id_of, url
+from bench.engine import file_url, fill_streams, order_id_of
 from bench.harness import DIPTYCH, RATE, Bench, Contender, Goal, Settings
 from bench.shop import add_to_order, orders
 from diptych import BoundedContext, every, never
@@ -38,7 +38,7 @@ async def _first_commands(folder: Path, times: int, policy: SnapshotPolicy[objec
     aggregate = copy.copy(orders)
     aggregate.snapshots = policy
     context, path = BoundedContext("shop", aggregates=[aggregate]), folder / "shop.db"
-    await fill_streams(path, 1, EVENTS - AGE - 1)
+    await fill_streams(file_url(path), 1, EVENTS - AGE - 1)
     for commands in (1, AGE):  # with the first of them the snapshot is due
         await _commands(context, path, commands)
     return median([await _commands(context, path, 1) for _ in range(times)]) * 1000
@@ -46,7 +46,7 @@ async def _first_commands(folder: Path, times: int, policy: SnapshotPolicy[objec
 
 async def _commands(context: BoundedContext, path: Path, commands: int) -> float:
     """Seconds that so many commands take in a new opening, without that of the context."""
-    async with context.open(url(path), projectors=False) as app:
+    async with context.open(file_url(path), projectors=False) as app:
         start = time.perf_counter()
         for _ in range(commands):
             await app.execute(add_to_order(order_id_of(0)))

@@ -16,6 +16,7 @@ from diptych.errors import (
     NotFound,
     OutcomeUnknown,
     PreconditionFailed,
+    ProjectionFailed,
     Rejected,
     TimedOut,
     TooLarge,
@@ -24,7 +25,23 @@ from diptych.errors import (
 )
 from diptych.log import Recorded, Token, Upcaster, Zstd, upcasts
 from diptych.messages import Command, Event, Query, View
-from diptych.read import Answer, Lag, Page, Projection, Scale, Views, between, ge, gt, le, lt, one_of, prefix
+from diptych.read import (
+    Answer,
+    Lag,
+    Page,
+    Projection,
+    Scale,
+    TableProjection,
+    Tables,
+    Views,
+    between,
+    ge,
+    gt,
+    le,
+    lt,
+    one_of,
+    prefix,
+)
 from diptych.write import Aggregate, Moment, Receipt, every, never
 
 __version__ = "0.1.0"
@@ -53,11 +70,14 @@ __all__ = [
     "Page",
     "PreconditionFailed",
     "Projection",
+    "ProjectionFailed",
     "Query",
     "Receipt",
     "Recorded",
     "Rejected",
     "Scale",
+    "TableProjection",
+    "Tables",
     "TimedOut",
     "Token",
     "TooLarge",

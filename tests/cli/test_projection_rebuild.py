@@ -96,7 +96,7 @@ def test_a_rebuild_with_new_dead_letters_is_not_switched_to_unless_asked_for(
     again = ("projection", "rebuild", "OrderSummary", "--target", "broken_shop:shop")
     ran = diptych(*again)
     assert (ran.code, ran.out) == (1, "")
-    assert "OrderSummary has more dead letters after the rebuild: 2 keys are held back. The generation" in ran.err
+    assert "OrderSummary has more dead letters after the rebuild: they hold back 2 of its keys. The" in ran.err
     assert "diptych projection letters OrderSummary --generation 2." in ran.err
     assert statuses(folder) == [("1", "shipped"), ("2", "placed")]
     assert "ZeroDivisionError: no such customer" in diptych(*again[:1], "letters", *again[2:], "--generation", "2").out
@@ -169,8 +169,8 @@ def test_events_since_a_time_are_applied_again_where_that_does_no_harm(
 
 
 def test_from_a_time_a_view_that_never_was_cannot_begin(diptych: Diptych, store: str, folder: Path) -> None:
-    for file in folder.glob("shop.views.db*"):
-        file.unlink()
+    for part in folder.glob("shop.views.db*"):
+        part.unlink()
     words = ("projection", "rebuild", "OrderSummary", "--from-timestamp", "2026-01-31")
     ran = diptych(*words, "--target", mended(folder, replayable=True))
 
@@ -179,8 +179,8 @@ def test_from_a_time_a_view_that_never_was_cannot_begin(diptych: Diptych, store:
 
 
 def test_a_lost_views_file_is_filled_without_a_server(diptych: Diptych, store: str, folder: Path) -> None:
-    for file in folder.glob("shop.views.db*"):
-        file.unlink()
+    for part in folder.glob("shop.views.db*"):
+        part.unlink()
 
     assert diptych("projection", "rebuild", "OrderSummary").code == 0
     assert statuses(folder) == [("1", "shipped"), ("2", "placed")]
@@ -207,8 +207,8 @@ def test_a_damaged_views_file_says_what_to_do_and_doing_that_is_enough(
     assert ran.code in {1, 2, 3}
     assert "delete it while nothing runs: views are folded from the log again" in ran.err, ran.err
 
-    for file in folder.glob("shop.views.db*"):
-        file.unlink()
+    for part in folder.glob("shop.views.db*"):
+        part.unlink()
     assert diptych("projection", "rebuild", "OrderSummary").code == 0
     assert statuses(folder) == [("1", "shipped"), ("2", "placed")]
 

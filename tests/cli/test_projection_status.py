@@ -140,7 +140,7 @@ def generation(*owners: str | None, position: int = 9, **more: Any) -> Generatio
 def look(one: Generation | None, clock: float = 0, beats: dict[str, int] | None = None, lag: Lag = NO_LAG) -> Look:
     position = 0 if one is None else one.position
     standing = Standing(VIEW, position, lag, None if one else "nobody", one)
-    return Look([standing], {VIEW: [one] if one else []}, {}, beats or {}, 9, clock)
+    return Look([standing], {VIEW: [one] if one else []}, {}, beats or {}, frozenset(), {}, 9, clock)
 
 
 def seen(first: Look, last: Look | None = None) -> Row:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -27,6 +28,23 @@ def own_postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server for one test alone: it may be killed."""
     with running(programs_of(request.param)) as server:
         yield server
+
+
+class Place(NamedTuple):
+    """The URL of a store, and its server, if it has one."""
+
+    url: str
+    server: Server | None
+
+
+@pytest.fixture(params=["sqlite", *EACH])
+def place(request: pytest.FixtureRequest, path: Path) -> Iterator[Place]:
+    """A new store for one test alone: its server may be killed."""
+    if request.param == "sqlite":
+        yield Place(url_of(path), None)
+        return
+    with running(programs_of(request.param)) as server:
+        yield Place(new_store(server), server)
 
 
 @pytest.fixture(params=["sqlite", *EACH])

@@ -1,6 +1,7 @@
 """A process under load: sends the same commands every time it is started, and tells which are accepted.
 
-Run as `python -m tests.faults.loader URL ORDERS`. Prints `{"ready": ...}`, then a line for each receipt as soon as it
+Run as `python -m tests.faults.loader URL ORDERS [CONTEXT]`, with one of `tests.app.stepping` in the place of the shop.
+Prints `{"ready": ...}`, then a line for each receipt as soon as it
 has it, and `{"done": ...}` when everything is accepted. It also follows the log, and tells what it saw.
 """
 
@@ -9,7 +10,8 @@ import json
 import os
 import sys
 
-from diptych import App, Token
+from diptych import App, BoundedContext, Token
+from tests.app import stepping
 from tests.app.shop import OrderById, ShipOrder, order, shop
 
 CLIENTS = 8
@@ -38,8 +40,8 @@ async def watch(app: App) -> None:
         await asyncio.sleep(0.002)
 
 
-async def main(url: str, orders: int) -> None:
-    async with shop.open(url) as app:
+async def main(url: str, orders: int, context: BoundedContext) -> None:
+    async with context.open(url) as app:
         tell({"ready": True})
         watching = asyncio.create_task(watch(app))
         try:
@@ -50,4 +52,4 @@ async def main(url: str, orders: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), getattr(stepping, sys.argv[3]) if sys.argv[3:] else shop))

@@ -36,7 +36,7 @@ async def session(url: str, name: str = "harm") -> AsyncIterator[Connection]:
 async def append_in(connection: Connection, url: str, *appends: Append) -> list[int]:
     """Appends in the connection's own transaction, and gives the kinds of the answers."""
     sql = address_of(url).statements("log.sql")["append_group"]
-    row = await connection.fetchrow(sql, "5000", None, True, *binds(appends))
+    row = await connection.fetchrow(sql, "5000", None, [], True, *binds(appends))
     assert row is not None
     return list(row["kinds"])
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diptych import Command
+from diptych import Command, Event
 from diptych.errors import Malformed
+from diptych.log import EventCatalogue, Upcaster
 from diptych.messages import Shape
 from diptych.messages.keys import check_keys
 
@@ -18,6 +19,10 @@ class Note(Command):
     note_id: str
     words: dict[str, int] = msgspec.field(default_factory=dict)
     anything: Any = None
+
+
+class Noted(Event, schema=2):
+    note_id: str
 
 
 @pytest.mark.parametrize(
@@ -32,6 +37,13 @@ class Note(Command):
 def test_a_key_that_is_there_twice_is_refused_wherever_it_stands(data: bytes, key: str) -> None:
     with pytest.raises(Malformed, match=f"Key '{key}' is there more than once"):
         Shape(Note).received(data)
+
+
+@pytest.mark.parametrize(("type", "schema"), [("Noted", None), ("Noted", 1), ("Gone", None)])
+def test_a_fact_from_outside_says_each_thing_once_too(type: str, schema: int | None) -> None:
+    catalogue = EventCatalogue([Noted], upcasters=[Upcaster(Noted, 1, dict)], retired=["Gone"])
+    with pytest.raises(Malformed, match="Key 'note_id' is there more than once"):
+        catalogue.stored(type, schema, b'{"note_id":"1","note_id":"2"}', bytes(16))
 
 
 def test_a_key_may_be_there_once_in_each_of_several_objects() -> None:

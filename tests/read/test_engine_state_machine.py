@@ -6,12 +6,13 @@ After each step every row is held against the log.
 """
 
 import asyncio
+import itertools
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -123,10 +124,29 @@ class Crashing(Proxy):
         return checkpoint
 
 
+class Yielding(Proxy):
+    """A read store, before each call to which others have some turns, so that they come in between."""
+
+    def __init__(self, real: Any, turns: Sequence[int]) -> None:
+        super().__init__(real)
+        self._turns = itertools.cycle(turns)
+
+    def __getattr__(self, name: str) -> Any:
+        called = super().__getattr__(name)
+
+        async def call(*args: Any, **named: Any) -> Any:
+            for _ in range(next(self._turns)):
+                await asyncio.sleep(0)
+            return await called(*args, **named)
+
+        return call
+
+
 class Engine(RuleBasedStateMachine):
     """Drives one view in one store."""
 
-    store: ClassVar[Callable[[Path], Store]] = staticmethod(lambda _: MemoryStore(lambda: time.time_ns() // 1000))
+    def store(self) -> Store:
+        return MemoryStore(lambda: time.time_ns() // 1000)
 
     @initialize(segments=st.integers(1, 3))
     def begin(self, segments: int) -> None:
@@ -137,7 +157,7 @@ class Engine(RuleBasedStateMachine):
         self.told: list[Told] = []
         self.projectors: dict[str, Projector] = {}
         self.streams: set[tuple[int, str]] = set()
-        self.run(self.open(self.store(Path(self.folder.name)), segments))
+        self.run(self.open(self.store(), segments))
 
     async def open(self, store: Store, segments: int) -> None:
         self.log = await self.openings.enter_async_context(store.log())
@@ -209,7 +229,7 @@ class Engine(RuleBasedStateMachine):
 
     @rule(pick=ALL)
     def retry(self, pick: int) -> None:
-        self.run(self.retried(pick))
+        self.run(self.retried(pick, self.views))
 
     @rule(pick=ALL)
     def skip(self, pick: int) -> None:
@@ -218,7 +238,7 @@ class Engine(RuleBasedStateMachine):
             repair = Repair(self.fold, self.log, self.views, generation.number)
             if holds := await repair.holds():
                 hold = holds[pick % len(holds)]
-                ((_, first),) = await self.views.letters(SHAPE, generation.number, hold, limit=1)
+                ((_, first), *_) = await self.views.letters(SHAPE, generation.number, hold, limit=1)
                 await repair.skip(hold, first.position, "a test")
 
         self.run(work())
@@ -273,13 +293,16 @@ class Engine(RuleBasedStateMachine):
 
         self.run(work())
 
-    @rule(pick=ALL)
-    def all_at_once(self, pick: int) -> None:
-        """Every worker goes on, and an operator retries the same hold twice."""
+    @rule(pick=ALL, turns=st.lists(st.integers(0, 3), min_size=1, max_size=7))
+    def all_at_once(self, pick: int, turns: list[int]) -> None:
+        """Every worker goes on, and two operators retry the same."""
 
         async def work() -> None:
-            both = [self.retried(pick), self.retried(pick)]
-            await asyncio.gather(*[self.stepped(worker) for worker in [*self.projectors]], *both)
+            yielding = cast("ViewStore", Yielding(self.views, turns))
+            for projector in self.projectors.values():
+                projector._views = yielding
+            retries = [self.retried(pick, yielding), self.retried(pick, yielding)]
+            await asyncio.gather(*[self.stepped(worker) for worker in [*self.projectors]], *retries)
 
         self.run(work())
 
@@ -302,9 +325,9 @@ class Engine(RuleBasedStateMachine):
             except (Superseded, ConnectionError):
                 self.projectors.pop(worker, None)
 
-    async def retried(self, pick: int) -> None:
+    async def retried(self, pick: int, views: ViewStore) -> None:
         generation = await self.any_generation(pick)
-        repair = Repair(self.fold, self.log, self.views, generation.number)
+        repair = Repair(self.fold, self.log, views, generation.number)
         with suppress(NotFound):
             if holds := await repair.holds():
                 self.streams |= {(generation.number, hold.stream) for hold in holds}
@@ -418,13 +441,15 @@ TestEngine.settings = settings(SMALL, max_examples=150, stateful_step_count=40)
 
 def test_the_engine_is_exact_on_sqlite() -> None:
     class OnSqlite(Engine):
-        store = staticmethod(lambda folder: SqliteStore(folder / "log.db"))
+        def store(self) -> Store:
+            return SqliteStore(Path(self.folder.name) / "log.db")
 
     run_state_machine_as_test(OnSqlite, settings=settings(SMALL, max_examples=25, stateful_step_count=40))
 
 
 def test_the_engine_is_exact_on_postgres(postgres: Server) -> None:
     class OnPostgres(Engine):
-        store = staticmethod(lambda _: PostgresStore(new_schema(postgres)))
+        def store(self) -> Store:
+            return PostgresStore(new_schema(postgres))
 
     run_state_machine_as_test(OnPostgres, settings=settings(SMALL, max_examples=10, stateful_step_count=30))

@@ -316,7 +316,7 @@ async def test_a_standing_tells_what_is_held_back_and_why_a_view_stands_still(ne
     async with opened(new_store()) as (log, views):
         side = queries(log, views)
         (never,) = await side.standings()
-        assert (never.position, never.failure, never.generation) == (0, "no projector has run on it yet", None)
+        assert (never.position, never.failure, never.generation) == (0, "no worker has run on it yet", None)
         assert (never.pause, never.parked) == (None, 0)
         await tell(log, Broken(key="a"), Broken(key="a"), Broken(key="b"), Dull())
         await catch_up(BROKEN, log, views)

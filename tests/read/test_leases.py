@@ -1,6 +1,7 @@
 """Leases, as decisions: who is dead, and whose each segment is. No store."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 
 import pytest
@@ -100,7 +101,7 @@ WORKERS = st.dictionaries(st.sampled_from("abcdefgh"), FINGERPRINTS, max_size=8)
 SEGMENTS = st.dictionaries(st.sampled_from(["f", "g", "h"]), st.integers(1, 9))
 
 
-def places(segments: dict[str, int], fingerprints: frozenset[str] = frozenset("fgh")) -> list[Place]:
+def places(segments: dict[str, int], fingerprints: AbstractSet[str] = frozenset("fgh")) -> list[Place]:
     """What a worker of these fingerprints can run."""
     return [
         Place(f"view {fingerprint}", fingerprint, segment)

@@ -234,7 +234,9 @@ class Stopping(Proxy):
             raise
 
     async def beat(self, *args: Any) -> Any:
-        await self.awake.wait()
+        if not self.awake.is_set():
+            await self.awake.wait()
+            await asyncio.sleep(0.1)  # what was under way is refused first, and not only cancelled
         return await self._real.beat(*args)
 
 

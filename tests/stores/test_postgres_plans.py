@@ -113,7 +113,7 @@ async def test_a_stream_is_restored_by_indexes_alone(filled: Address, name: str,
 
 SPANNED: dict[str, tuple[list[Any], str]] = {
     "find_by_scan": ([], "event_pkey"),
-    "find_by_tags": ([["id:7"]], "event_tag_pkey"),
+    "find_by_tags": (["all:1", ["all:1", "id:7"]], "event_tag_pkey"),
     "find_by_stream": (["order-7", []], "event_stream"),
 }
 
@@ -138,14 +138,14 @@ async def test_what_is_read_in_order_is_not_sorted(filled: Address, name: str) -
 
 
 APPENDS = {
-    "a group": "SELECT * FROM diptych.append_group('1000', 0, true, ARRAY[1], ARRAY['new-1'], ARRAY['x'::bytea], "
+    "a group": "SELECT * FROM diptych.append_group('1000', 0, '{}', true, ARRAY[1], ARRAY['new-1'], ARRAY['x'::bytea], "
     "ARRAY[1], ARRAY['order-7'], ARRAY[NULL::bigint], ARRAY[1], ARRAY['{}'::bytea], "
     """'[{"append": 1, "after": 5, "types": [], "tags": ["id:-1"]},"""
     """ {"append": 1, "after": 5, "types": ["Never"], "tags": []}]', '{}', '{}', '{}', '{}', """
     "ARRAY[1], ARRAY[1], ARRAY['T'], ARRAY[1], ARRAY['e'::bytea], ARRAY['[\"id:7\"]'], ARRAY['{}'::bytea])",
-    "one": "SELECT * FROM diptych.append_one('1000', 0, 'new-2', 'x', 'order-8', NULL, '{}', 'T', 1, 'e', "
+    "one": "SELECT * FROM diptych.append_one('1000', 0, '{}', 'new-2', 'x', 'order-8', NULL, '{}', 'T', 1, 'e', "
     "'[\"id:7\"]', '{}')",
-    "a batch": "SELECT * FROM diptych.append_batch('1000', 0, true, 'new-3', 'x', ARRAY['order-7', 'new-1'], "
+    "a batch": "SELECT * FROM diptych.append_batch('1000', 0, '{}', true, 'new-3', 'x', ARRAY['order-7', 'new-1'], "
     "ARRAY[NULL, 0]::bigint[], ARRAY[1, 2], ARRAY[1, 1], ARRAY['T', 'U'], ARRAY[1, 1], ARRAY['e', 'f']::bytea[], "
     "ARRAY['[\"id:7\"]', '[]'], ARRAY['{}', '{}']::bytea[], ARRAY['{}', '{}']::bytea[])",
 }

@@ -11,7 +11,7 @@ import pytest
 
 from diptych.errors import NotAStore, Unavailable
 from diptych.log import UNOBSERVED, EventLog, LogObserver, SnapshotStore
-from diptych.read import ViewStore
+from diptych.read import NOBODY, InStep, ViewStore
 from diptych.stores import Store
 from diptych.stores.sqlite import SqliteStore
 from diptych.testing import EventLogContract, SnapshotStoreContract, ViewStoreContract
@@ -29,14 +29,15 @@ class Apart:
         SqliteStore(self._path, self._clock).must_exist()
 
     shared = True
+    apart = True
 
     def log(
-        self, observer: LogObserver = UNOBSERVED, context: str | None = None
+        self, observer: LogObserver = UNOBSERVED, context: str | None = None, in_step: InStep = NOBODY
     ) -> AbstractAsyncContextManager[EventLog]:
-        return SqliteStore(self._path, self._clock).log(observer, context)
+        return SqliteStore(self._path, self._clock).log(observer, context, in_step)
 
-    def views(self) -> AbstractAsyncContextManager[ViewStore]:
-        return SqliteStore(self._path, self._clock).views()
+    def views(self, *, in_step: bool = False) -> AbstractAsyncContextManager[ViewStore]:
+        return SqliteStore(self._path, self._clock).views(in_step=in_step)
 
     def snapshots(self, log: EventLog, /) -> AbstractAsyncContextManager[SnapshotStore]:
         return SqliteStore(self._path, self._clock).snapshots(log)

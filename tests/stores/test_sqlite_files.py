@@ -9,6 +9,7 @@ import pytest
 
 from diptych import NotAStore, Unavailable
 from diptych.stores.sqlite import SqliteStore
+from diptych.stores.sqlite.files import LOG_FILE
 from tests.app.shop import OrderCount, order, shop
 from tests.faults.tools import new_append
 from tests.privileges import in_a_folder_that_is_read_only, writable_again
@@ -94,7 +95,7 @@ async def test_an_older_format_on_a_read_only_disk_says_where_it_is_renewed(tmp_
     older(tmp_path / "shop.db")
     with in_a_folder_that_is_read_only(tmp_path) as folder:
         words = await refusal_of(folder / "shop.db")
-    assert "has format 1, and gets format 2 where it can be written" in words
+    assert f"has format 1, and gets format {LOG_FILE.format} where it can be written" in words
 
 
 async def test_a_log_without_an_owner_on_a_read_only_disk_is_read_by_any_context(tmp_path: Path) -> None:

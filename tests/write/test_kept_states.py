@@ -1,10 +1,11 @@
 """What is decided on kept states is what would be decided without them, whoever else writes."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from diptych import Aggregate, BoundedContext, Command, Event, Moment, Rejected
 from diptych.errors import Conflict, DiptychError, OutcomeUnknown, PreconditionFailed
-from diptych.log import Append, EventLog, Outcome, StreamEvents
+from diptych.log import Anchor, Append, EventLog, Outcome, StreamEvents
 from diptych.stores import store_at
 from diptych.stores.memory import MemoryStore
 from diptych.stores.memory.snapshots import MemorySnapshots
@@ -104,11 +105,12 @@ bank = BoundedContext("bank", aggregates=[accounts])
 
 
 class Watched:
-    """A log that writes down its loads, and fails as it is told."""
+    """A log that writes down its loads, counts the looks at its events, and fails as it is told."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self.loads: list[int] = []
+        self.anchors = 0
         self.failure: DiptychError | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -117,6 +119,10 @@ class Watched:
     async def load(self, stream: str, after_version: int = 0) -> StreamEvents:
         self.loads.append(after_version)
         return await self._log.load(stream, after_version)
+
+    async def anchor(self, position: int) -> Anchor | None:
+        self.anchors += 1
+        return await self._log.anchor(position)
 
     async def append(self, append: Append) -> Outcome:
         outcome = await self._log.append(append)
@@ -294,6 +300,34 @@ async def test_a_command_that_another_process_has_kept_leads_to_its_events_and_n
         log.loads.clear()
         await done(side, Withdraw(account="a", amount=7))
         assert log.loads == [2], "what the other process kept was read, and not taken for this one's own"
+
+
+@pytest.mark.parametrize("known", ["appended", "read"])
+async def test_a_state_of_events_that_the_log_has_lost_is_believed_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: str
+) -> None:
+    monkeypatch.setattr("diptych.write.newest.LOOK", timedelta(0))
+    path = tmp_path / "bank.db"
+    async with store_at(f"sqlite:///{path}").log() as log:
+        side, other = write_side(log), write_side(log)
+        await done(side, Deposit(account="a", amount=1))
+        await done(side if known == "appended" else other, Deposit(account="a", amount=100))
+        await done(side, Deposit(account="a", amount=1))
+        with closing(sqlite3.connect(path)) as file, file:
+            file.execute("DELETE FROM event WHERE position > 1")
+        for _ in range(2):  # to the version that is known
+            await done(write_side(log), Deposit(account="a", amount=1))
+        with pytest.raises(Rejected, match="There is 3"):
+            await done(side, Withdraw(account="a", amount=50))
+        assert (await done(side, Withdraw(account="a", amount=3))).version == 4
+
+
+async def test_whether_the_log_has_lost_its_end_is_looked_at_once_in_a_while() -> None:
+    async with a_log() as log:
+        side = write_side(log)
+        for _ in range(20):
+            await done(side, Deposit(account="a", amount=1))
+        assert log.anchors <= 2
 
 
 async def test_an_evolve_that_fails_takes_nothing_from_a_command_that_was_kept() -> None:

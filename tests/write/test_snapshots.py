@@ -126,11 +126,11 @@ def harm(held: HeldSnapshots, older: HeldSnapshots, how: str, where: int) -> Non
         match how:
             case "deleted":
                 del held[stream]
-            case "flipped":
+            case "flipped" if data:
                 place = where % len(data)
                 held[stream] = snapshot._replace(data=data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
             case "cut":
-                held[stream] = snapshot._replace(data=data[: where % len(data)])
+                held[stream] = snapshot._replace(data=data[: where % max(len(data), 1)])
             case "older":
                 held[stream] = older.get(stream, snapshot)
             case "another stream's":

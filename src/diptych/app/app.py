@@ -90,7 +90,8 @@ class App:
 
         Raises Malformed (its shape), NotFound (nobody decides it), Rejected (a business rule), PreconditionFailed (the
         stream is not at `expected_version`), Conflict (others kept coming in between), CommandIdReused, Unavailable
-        (nothing was kept), OutcomeUnknown (send it again with the same id), UnreadableEvent (in its stream).
+        (nothing was kept), OutcomeUnknown (send it again with the same id), UnreadableEvent (in its stream),
+        ProjectionFailed (a view that is kept in step with the log).
         """
         envelope = Envelope(
             command_id=command_id,

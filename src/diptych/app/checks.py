@@ -6,15 +6,26 @@ from collections.abc import Iterable, Sequence
 from typing import Any, get_args, get_origin
 
 from diptych.log import Upcaster, tag
-from diptych.messages import Command, Event, Query, Shape, View
+from diptych.messages import Command, Event, Query, Shape
 from diptych.messages.signature import is_message, place, read_signature
-from diptych.read import FoldRules, Projection, QueryHandler, Views, ViewShape
+from diptych.read import (
+    FoldRules,
+    Projection,
+    QueryHandler,
+    TableProjection,
+    TableRules,
+    TableShape,
+    Views,
+    ViewShape,
+)
 from diptych.read.projection import Mode
 from diptych.read.queries import QueryFunction
 from diptych.write import AggregateRules
 
 _TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 _RESERVED = ("diptych_", "sqlite_", "pg_")
+_OF_THE_LOG = {"event", "event_kind", "event_stream", "event_tag", "event_type", "ledger", "log"}
+"""What stands in a log's file on SQLite, beside the views that are kept in step with it."""
 
 
 def check_messages(aggregates: Iterable[AggregateRules], problems: list[str]) -> None:
@@ -77,30 +88,59 @@ def check_upcasters(
     problems.extend(f"event {name!r} is retired, and there is one of that name" for name in retired if name in names)
 
 
-def check_views(projections: Sequence[Projection[Any]], problems: list[str]) -> list[FoldRules[Any]]:
+def check_views(
+    projections: Sequence[Projection[Any] | TableProjection], problems: list[str]
+) -> list[FoldRules[Any] | TableRules]:
     """Views: a key, columns that make sense, one projection each. Gives the rules of the projections that are sound."""
     names: dict[str, type[Any]] = {}
     tables: set[str] = set()
-    found: list[FoldRules[Any]] = []
+    found: list[FoldRules[Any] | TableRules] = []
     for projection in projections:
-        view = projection.view
-        _check_name(view, names, problems)
-        _check_view_name(view, tables, problems)
-        if projection.version < 1:
-            problems.append(
-                f"{place(view)} has a projection with version={projection.version}; versions are counted from 1"
-            )
-        if projection.mode not in get_args(Mode):
-            problems.append(f"{place(view)} has a projection with mode={projection.mode!r}; say async or sync")
-        if not projection.handlers:
-            problems.append(f"{place(view)} has a projection that handles no event")
-        try:
-            shape = ViewShape(view, projection.version, sync=projection.mode == "sync")
-        except (TypeError, NameError) as error:
-            problems.append(f"{place(view)} {error}")
-            continue
-        found.append(FoldRules(projection, shape, problems))
+        if isinstance(projection, TableProjection):
+            found += _table_rules(projection, tables, problems)
+        else:
+            _check_name(projection.view, names, problems)
+            found += _row_rules(projection, tables, problems)
     return found
+
+
+def _row_rules(projection: Projection[Any], tables: set[str], problems: list[str]) -> list[FoldRules[Any]]:
+    view = projection.view
+    where = place(view)
+    _check_view_names(where, [view.__declared__.name], tables, problems)
+    _check_projection(f"{where} has a projection", projection, problems)
+    if projection.mode == "sync" and view.__declared__.name.lower() in _OF_THE_LOG:
+        problems.append(
+            f"{where} has the name {view.__declared__.name!r}, and is kept in step with the log, which has that name "
+            "itself; say name=..."
+        )
+    if projection.mode not in get_args(Mode):
+        problems.append(f"{where} has a projection with mode={projection.mode!r}; say async or sync")
+    try:
+        shape = ViewShape(view, projection.version, sync=projection.mode == "sync")
+    except (TypeError, NameError) as error:
+        problems.append(f"{where} {error}")
+        return []
+    return [FoldRules(projection, shape, problems)]
+
+
+def _table_rules(projection: TableProjection, tables: set[str], problems: list[str]) -> list[TableRules]:
+    where = f"table projection {projection.name}"
+    _check_view_names(where, [projection.name, *projection.tables], tables, problems)
+    _check_projection(f"{where} is one", projection, problems)
+    try:
+        shape = TableShape(projection)
+    except TypeError as error:
+        problems.append(f"{where} {error}")
+        return []
+    return [TableRules(projection, shape, problems)]
+
+
+def _check_projection(what: str, projection: Projection[Any] | TableProjection, problems: list[str]) -> None:
+    if projection.version < 1:
+        problems.append(f"{what} with version={projection.version}; versions are counted from 1")
+    if not projection.handlers:
+        problems.append(f"{what} that handles no event")
 
 
 def check_queries(functions: Sequence[QueryFunction], problems: list[str]) -> list[QueryHandler]:
@@ -164,19 +204,19 @@ def _check_name(kind: type[Any], names: dict[str, type[Any]], problems: list[str
         problems.append(f"{place(kind)} has the name {name!r}, as {place(other)} has already; say name=...")
 
 
-def _check_view_name(view: type[View], tables: set[str], problems: list[str]) -> None:
-    """A view's name names a table, and tables are told apart without regard to case."""
-    name = view.__declared__.name
-    if _TABLE_NAME.fullmatch(name) is None or name.lower().startswith(_RESERVED):
-        problems.append(
-            f"{place(view)} has the name {name!r}; a view is named by letters, digits and underscores, "
-            f"and not {', '.join(_RESERVED)}..."
-        )
-    if name.lower() in tables:
-        problems.append(
-            f"{place(view)} is a second view or projection by the name {name!r}; upper and lower case do not differ"
-        )
-    tables.add(name.lower())
+def _check_view_names(where: str, names: Sequence[str], tables: set[str], problems: list[str]) -> None:
+    """A view's names are those of tables, which are told apart without regard to case."""
+    for name in names:
+        if _TABLE_NAME.fullmatch(name) is None or name.lower().startswith(_RESERVED):
+            problems.append(
+                f"{where} has the name {name!r}; a view is named by letters, digits and underscores, "
+                f"and not {', '.join(_RESERVED)}..."
+            )
+        if name.lower() in tables:
+            problems.append(
+                f"{where} is a second view or projection by the name {name!r}; upper and lower case do not differ"
+            )
+    tables.update([name.lower() for name in names])
 
 
 def _check_shape(kind: type[Any], problems: list[str]) -> bool:

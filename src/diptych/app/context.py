@@ -8,11 +8,26 @@ from typing import Any
 
 from diptych.app.app import App
 from diptych.app.checks import check_events, check_messages, check_queries, check_upcasters, check_views
-from diptych.errors import ContextError, NotFound
+from diptych.errors import ContextError, Malformed, NotFound
 from diptych.log import UNOBSERVED, Codec, EventCatalogue, EventLog, LogObserver, Upcaster
 from diptych.messages import Event
 from diptych.messages.words import did_you_mean
-from diptych.read import LEASE, UNTUNED, Fold, InStep, Job, Projection, ProjectionSettings, ReadableViews, TwoPlaces
+from diptych.read import (
+    LEASE,
+    UNTUNED,
+    AnyFold,
+    Fold,
+    FoldRules,
+    InStep,
+    Job,
+    Projection,
+    ProjectionSettings,
+    ReadableViews,
+    TableFold,
+    TableProjection,
+    TableRules,
+    TwoPlaces,
+)
 from diptych.read.queries import QueryFunction
 from diptych.stores import Store, snapshots_at, store_at
 from diptych.worker import projectors_beside
@@ -34,7 +49,7 @@ class BoundedContext:
         name: str,
         *,
         aggregates: Sequence[Aggregate[Any]] = (),
-        projections: Sequence[Projection[Any]] = (),
+        projections: Sequence[Projection[Any] | TableProjection] = (),
         queries: Sequence[QueryFunction] = (),
         upcasters: Sequence[Upcaster] = (),
         retired: Sequence[str] = (),
@@ -54,7 +69,7 @@ class BoundedContext:
         if problems:
             raise ContextError(name, list(dict.fromkeys(problems)))
         self.catalogue = EventCatalogue(self.events, codec, upcasters, retired)
-        self.folds = [Fold(rule, self.catalogue) for rule in rules]
+        self.folds = [_fold(rule, self.catalogue) for rule in rules]
 
     def unknown_projections(self, names: Iterable[str]) -> list[str]:
         """A sentence for each name that is not the view of a projection here, with the nearest that is."""
@@ -66,12 +81,19 @@ class BoundedContext:
         ]
 
     def jobs(self, settings: Mapping[str, ProjectionSettings] = UNSET) -> list[Job]:
-        """What a worker of this context runs: every projection, tuned by the name of its view."""
+        """What a worker of this context runs: every projection, tuned by the name of its view.
+
+        Raises Malformed where a table projection is to have several segments.
+        """
+        for fold in self.folds:
+            name = fold.shape.name
+            if isinstance(fold, TableFold) and settings.get(name, UNTUNED).segments > 1:
+                raise Malformed(f"{name} cannot have segments: the SQL of a TableProjection may touch any row.")
         return [Job(fold, settings.get(fold.shape.name, UNTUNED)) for fold in self.folds]
 
     def log(self, store: Store, observer: LogObserver = UNOBSERVED) -> AbstractAsyncContextManager[EventLog]:
         """Opens the log of a store to append to it as this context does. See `Store.log` for what it raises."""
-        return store.log(observer, self.name, InStep(self.folds))
+        return store.log(observer, self.name, InStep([fold for fold in self.folds if isinstance(fold, Fold)]))
 
     @asynccontextmanager
     async def open(  # noqa: PLR0913 - where and how it is opened
@@ -91,8 +113,9 @@ class BoundedContext:
         Snapshots of streams are kept in the store, or where the URL `snapshots` says: `file:///var/lib/shop` or
         `s3://bucket/shop`. `observer` hears of the log's commits.
 
-        Raises Malformed (no such kind of store), NotFound (a tuned projection that the context does not have),
-        Unavailable (the store cannot be reached), NotAStore (something else is there, or another context's log).
+        Raises Malformed (no such kind of store, or one that cannot run a TableProjection), NotFound (a tuned projection
+        that the context does not have), Unavailable (the store cannot be reached), NotAStore (something else is there,
+        or another context's log).
         """
         if unknown := self.unknown_projections(projections):
             raise NotFound(" ".join(unknown))
@@ -120,14 +143,19 @@ class BoundedContext:
 
 
 @asynccontextmanager
-async def views_of(store: Store, folds: Sequence[Fold[Any]]) -> AsyncGenerator[ReadableViews]:
+async def views_of(store: Store, folds: Sequence[AnyFold]) -> AsyncGenerator[ReadableViews]:
     """Where queries read the views, each in its place."""
-    async with AsyncExitStack() as stack:
-        places = [
-            await stack.enter_async_context(store.views(in_step=in_step))
-            for in_step in sorted({fold.shape.sync for fold in folds} or {False})
-        ]
-        yield places[0] if len(places) == 1 else TwoPlaces(*places)
+    kinds = {fold.shape.sync for fold in folds}
+    async with store.views(in_step=kinds == {True}) as views:
+        if not store.apart or len(kinds) < 2:
+            yield views
+            return
+        async with store.views(in_step=True) as kept:
+            yield TwoPlaces(views, kept)
+
+
+def _fold(rules: FoldRules[Any] | TableRules, catalogue: EventCatalogue) -> Fold[Any] | TableFold:
+    return TableFold(rules, catalogue) if isinstance(rules, TableRules) else Fold(rules, catalogue)
 
 
 def _events(aggregates: Iterable[AggregateRules], projected: Iterable[type[Event]]) -> list[type[Event]]:

@@ -81,6 +81,7 @@ views.command(projection.divide)
 views.command(projection.audit)
 views.command(projection.pause)
 views.command(projection.resume)
+views.command(projection.part)
 app.command(views)
 
 snapshots = App(name="snapshot", help=SNAPSHOT_HELP)

@@ -16,6 +16,7 @@ from diptych import (
     DiptychError,
     NotCaughtUp,
     OutcomeUnknown,
+    ProjectionFailed,
     TimedOut,
     Unavailable,
     UnreadableEvent,
@@ -67,7 +68,7 @@ def exit_code(error: DiptychError) -> int:
     match error:
         case Unavailable() | OutcomeUnknown():
             return UNREACHABLE
-        case Conflict() | CommandIdReused() | UnreadableEvent() | NotCaughtUp() | TimedOut():
+        case Conflict() | CommandIdReused() | UnreadableEvent() | ProjectionFailed() | NotCaughtUp() | TimedOut():
             return NO
         case _:
             return WRONG_USE

@@ -16,6 +16,7 @@ from diptych.errors import (
     NotCaughtUp,
     OutcomeUnknown,
     PreconditionFailed,
+    ProjectionFailed,
     Rejected,
     Unavailable,
     UnreadableEvent,
@@ -41,6 +42,7 @@ TITLES = {
     "headers-too-large": "The headers are too large",
     "internal-error": "The server failed",
     "unreadable-event": "A stored event cannot be read",
+    "projection-failed": "A view cannot take it",
     "unavailable": "Not available for now",
     "outcome-unknown": "Whether it was kept is not known",
     "not-caught-up": "The view has not reached the token",
@@ -90,6 +92,8 @@ def detail_of(error: DiptychError) -> str:
                 f"View {error.view} stands at position {error.position} and not yet at {error.wanted}: a dead letter "
                 f"holds back its {held}."
             )
+        case ProjectionFailed():
+            return f"Nothing was kept: view {error.view}, which is kept in step with the log, cannot take it."
         case Unavailable(code="unavailable" | "not-a-store"):
             return "The store cannot be reached, or takes no more for now. Nothing was kept; try again."
         case _:
@@ -107,6 +111,8 @@ def _facts(error: DiptychError) -> dict[str, object]:
         case NotCaughtUp():
             held = {} if error.held is None else {"held": error.held}
             return {"view": error.view, "position": error.position, "wanted": error.wanted, **held}
+        case ProjectionFailed():
+            return {"view": error.view}
         case CommandIdReused() | OutcomeUnknown():
             return {"command_id": error.command_id}
         case _:

@@ -22,10 +22,20 @@ from diptych.log.events import (
     to_microseconds,
 )
 from diptych.log.judge import Facts, Verdicts, boundary_conflict, judge, judge_batch, repeated, version_conflict
-from diptych.log.lane import Lane
+from diptych.log.lane import Lane, in_halves
 from diptych.log.observer import UNOBSERVED, LogObserver
 from diptych.log.pages import pages
-from diptych.log.protocol import PAGE_EVENTS, Boundary, EventLog, Head, Page, RecordPage, StoredKind, StreamEvents
+from diptych.log.protocol import (
+    PAGE_EVENTS,
+    Boundary,
+    EventLog,
+    Head,
+    Page,
+    RecordPage,
+    SpanPage,
+    StoredKind,
+    StreamEvents,
+)
 from diptych.log.snapshots import Restored, Snapshot, SnapshotStore, restored
 from diptych.log.span import Span
 from diptych.log.times import last_before
@@ -67,6 +77,7 @@ __all__ = [
     "Snapshot",
     "SnapshotStore",
     "Span",
+    "SpanPage",
     "StoredEvent",
     "StoredKind",
     "StreamAt",
@@ -78,6 +89,7 @@ __all__ = [
     "boundary_conflict",
     "from_microseconds",
     "id_text",
+    "in_halves",
     "judge",
     "judge_batch",
     "last_before",

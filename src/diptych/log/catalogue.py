@@ -20,6 +20,7 @@ from diptych.log.events import (
 )
 from diptych.log.upcasting import Upcaster, chain
 from diptych.messages import Event, Shape, check_id, to_json
+from diptych.messages.keys import check_keys
 from diptych.messages.shape import malformed
 from diptych.messages.words import did_you_mean
 
@@ -86,6 +87,7 @@ class EventCatalogue:
         A field that it does not have would be lost, so it is refused.
         """
         event: Event = self._shapes[kind].decode(data)
+        check_keys(data)
         known = self._fields[kind]
         if not known.issuperset(given := _object(data)):
             name = next(name for name in given if name not in known)
@@ -187,13 +189,14 @@ class EventCatalogue:
 
 
 def _checked_object(data: bytes) -> bytes:
-    """The same bytes. Raises Malformed unless they are a JSON object."""
+    """The same bytes. Raises Malformed unless they are a JSON object in which nothing is said twice."""
     try:
         _object(data)
     except msgspec.ValidationError as error:
         raise malformed(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"This is not JSON: {error}") from None
+    check_keys(data)
     return data
 
 

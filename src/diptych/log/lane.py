@@ -110,6 +110,22 @@ class Lane:
             _resolve(future, answer)
 
 
+async def in_halves(group: Sequence[Append], commit: Commit) -> Sequence[Outcome | DiptychError]:
+    """Commits a group that cannot be kept as a whole: each half by itself, so that halves of halves find out why.
+
+    Whoever is refused has an answer of its own, and the others are kept.
+    """
+    middle = len(group) // 2
+    answers: list[Outcome | DiptychError] = []
+    for half in (group[:middle], group[middle:]):
+        try:
+            answers += await commit(half)
+        except DiptychError as error:
+            answers += [error] * len(half)
+        await asyncio.sleep(0)  # where a commit waits for nothing, whoever else runs here gets a turn
+    return answers
+
+
 def _failed(error: Exception) -> Unavailable:
     return Unavailable(f"The commit failed: {error!r}")
 

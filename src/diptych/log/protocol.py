@@ -25,14 +25,25 @@ class Page(NamedTuple):
     """Events in log order, and how far the log was read for them.
 
     Every event up to `upto` that was asked for is in this page or an earlier one; `upto` may be past the last event.
+    `since` is the event at the position that was read after, or None where the log has none there: whoever came that
+    far on another event than this one follows a log that is no more.
     """
 
     events: Sequence[StoredEvent]
     upto: Anchor
+    since: Anchor | None
 
 
 class RecordPage(NamedTuple):
     """As Page, with whole records."""
+
+    events: Sequence[RecordedEvent]
+    upto: Anchor
+    since: Anchor | None
+
+
+class SpanPage(NamedTuple):
+    """Events of a span in its order, and how far was looked for them."""
 
     events: Sequence[RecordedEvent]
     upto: Anchor
@@ -110,7 +121,7 @@ class EventLog(Protocol):
         """As `read`, with whole records."""
         ...
 
-    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> RecordPage:
+    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> SpanPage:
         """At most `limit` events of the span, in log order, or from its end if it goes backwards.
 
         `upto` is how far was looked, in that direction: every event of the span from where it begins to there is in

@@ -29,6 +29,11 @@ class Span(NamedTuple):
     category: str | None = None
     backwards: bool = False
 
+    @property
+    def is_indexed(self) -> bool:
+        """Whether an index tells its events, so that no page of them looks at many others."""
+        return self.stream is not None or (len(self.tags) == 1 and not self.types and self.category is None)
+
     def accepts(self, event: RecordedEvent) -> bool:
         """Whether the event belongs to it."""
         return (

@@ -9,10 +9,12 @@ from diptych.read.columns import Column, Kind, Scale
 from diptych.read.division import Division
 from diptych.read.filters import Filter, between, ge, gt, le, lt, one_of, prefix
 from diptych.read.fold import Fold, FoldRules
+from diptych.read.folding import AnyFold
 from diptych.read.in_step import NOBODY, Following, InStep, Registered
-from diptych.read.leases import LEASE
+from diptych.read.joining import is_run
+from diptych.read.leases import LEASE, Watch
 from diptych.read.letters import NOTHING_WITHHELD, Cause, Held, Hold, Letter, Skip, Withheld
-from diptych.read.parking import Parking
+from diptych.read.parking import HandlerFailed, Parking
 from diptych.read.places import ReadableViews, TwoPlaces
 from diptych.read.projection import Mode, Projection
 from diptych.read.projector import UNTUNED, ProjectionSettings, Projector
@@ -22,20 +24,27 @@ from diptych.read.repair import Repair, Retried
 from diptych.read.shape import Key, ViewShape
 from diptych.read.share import segment_of
 from diptych.read.standing import Lag, Standing
-from diptych.read.store import Order, Selector, Snapshot, ViewStore
+from diptych.read.store import Changes, Order, Selector, Snapshot, ViewStore
+from diptych.read.table_fold import HANDLER_TIMEOUT, Handlers, Overlong, TableChanges, TableFold, TableRules
+from diptych.read.table_projector import TableProjector
+from diptych.read.table_shape import TableShape
+from diptych.read.tables import Statement, TableProjection, Tables
 from diptych.read.views import Page, Rows, Selection, Views
 from diptych.read.worker import Job, ProjectionWorker
 from diptych.read.workers import Worker
 
 __all__ = [
     "ASK_TIMEOUT",
+    "HANDLER_TIMEOUT",
     "LEASE",
     "NOBODY",
     "NOTHING_WITHHELD",
     "UNTUNED",
     "Answer",
+    "AnyFold",
     "Audit",
     "Cause",
+    "Changes",
     "Checkpoint",
     "Column",
     "Difference",
@@ -46,6 +55,8 @@ __all__ = [
     "FoldRules",
     "Following",
     "Generation",
+    "HandlerFailed",
+    "Handlers",
     "Held",
     "Hold",
     "InStep",
@@ -57,6 +68,7 @@ __all__ = [
     "Mode",
     "NeverFilled",
     "Order",
+    "Overlong",
     "Page",
     "Parking",
     "Pause",
@@ -79,17 +91,27 @@ __all__ = [
     "Snapshot",
     "Standing",
     "State",
+    "Statement",
     "Stopped",
     "Superseded",
+    "TableChanges",
+    "TableFold",
+    "TableProjection",
+    "TableProjector",
+    "TableRules",
+    "TableShape",
+    "Tables",
     "TwoPlaces",
     "ViewShape",
     "ViewStore",
     "Views",
+    "Watch",
     "Withheld",
     "Worker",
     "between",
     "ge",
     "gt",
+    "is_run",
     "le",
     "lt",
     "one_of",

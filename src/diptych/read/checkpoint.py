@@ -131,6 +131,14 @@ class Generation(NamedTuple):
             return f"it is being filled, and is at event {self.position}"
         return "it is lagging; ask again, or allow more time"
 
+    def stands(self, at: Sequence[Checkpoint]) -> bool:
+        """Whether all segments have the epochs that they were seen at, and are at one position, wherever that is now.
+
+        Whoever has them may be sure that they move together: only what keeps a view in step with the log moves them.
+        """
+        epochs = [one.epoch for one in self.checkpoints] == [one.epoch for one in at]
+        return epochs and len({one.anchor for one in self.checkpoints}) == 1
+
     def fits(self, shape: ViewShape[Any], log_id: str) -> bool:
         """Whether it is of this shape, and filled from this log."""
         return self.fingerprint == shape.fingerprint and self.log_id == log_id

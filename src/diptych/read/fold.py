@@ -30,6 +30,7 @@ MAX_KEYS = 100_000
 """Rows that one event may change."""
 
 
+Decode = Callable[[bytes], Any]
 KeyOf = Callable[[Any], Key]
 
 
@@ -89,7 +90,7 @@ class Fold(Generic[V]):
     ) -> tuple[list[Step], int]:
         """The steps that the first events ask for in one segment, in log order, and how many events those are.
 
-        It ends after the event that brings more than MAX_STEPS. An event that cannot be read for its keys is parked.
+        It ends after an event that changes several rows and brings more than MAX_STEPS. An event that cannot be read for its keys is parked.
         """
         usual = self._usual
         steps: list[Step] = []
@@ -112,6 +113,16 @@ class Fold(Generic[V]):
             except Exception as error:  # noqa: BLE001 - whatever a handler's own code raises
                 parking.fail(Hold(stream=event.stream), event.position, event.type, self._explained(event, error))
         return steps, planned
+
+    def touched(self, steps: Iterable[Step]) -> set[Key]:
+        """The rows that have to be loaded first."""
+        keys = [key for _, _, _, key in steps]
+        try:
+            return set(keys)
+        except TypeError:
+            for key in keys:
+                self.shape.check_key(key)
+            raise
 
     def possible(self, steps: Iterable[Step], parking: Parking) -> list[Step]:
         """The steps for keys that a row could have. The others are parked."""
@@ -161,7 +172,7 @@ class Fold(Generic[V]):
             if not parking.waits(hold, position, rule.name):
                 parking.fail(hold, position, rule.name, error)
 
-    def _usual_events(self) -> dict[tuple[str, int], tuple[Rule, Any, KeyOf]]:
+    def _usual_events(self) -> dict[tuple[str, int], tuple[Rule, Decode, KeyOf]]:
         """By stored name and schema, what is needed of an event that changes the one row that its fields name."""
         return {
             stored: (rule, decode, rule.key)
@@ -232,7 +243,7 @@ def _rule(shape: ViewShape[Any], handler: ProjectionHandler) -> Rule:
     if count != 2 and not (count == 3 and handler.keys is not None):
         raise TypeError("takes the row and the event, and with keys= the key if it wants it")
     needs_row = _needs_row(shape, signature)
-    event, wants_record = _event(signature)
+    event, wants_record = event_of(signature)
     if signature.returns is None or set(options(signature.returns)) - {shape.view, NoneType}:
         raise TypeError(f"must be annotated to give {shape.view.__name__} or None")
     key = None if handler.keys is not None else _own_key(shape, event, wants_record=wants_record)
@@ -246,7 +257,8 @@ def _needs_row(shape: ViewShape[Any], signature: Signature) -> bool:
     return NoneType not in kinds
 
 
-def _event(signature: Signature) -> tuple[type[Event], bool]:
+def event_of(signature: Signature) -> tuple[type[Event], bool]:
+    """The event that a handler takes as its second parameter, and whether as a record. Raises TypeError."""
     kind = signature.parameters[1].kind
     wants_record = get_origin(kind) is Recorded
     if wants_record:

@@ -63,6 +63,11 @@ def claim(fingerprint: str) -> str:
     return f"{fingerprint} alone"
 
 
+def keeping(fingerprint: str) -> str:
+    """What a worker says that it can run if its code has appends keep the view in step with the log."""
+    return f"{fingerprint} in step"
+
+
 def assigned(places: Sequence[Place], workers: Sequence[Worker]) -> Mapping[Place, str | None]:
     """Whose each place is: they go round among the workers that can run it, so that everyone who looks says the same.
 

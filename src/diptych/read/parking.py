@@ -12,6 +12,15 @@ MOST_TRACEBACK = 4000
 """Characters of a traceback that are kept, the last ones."""
 
 
+class HandlerFailed(ValueError):
+    """A handler that runs in the store's transaction has failed there, at the event of this position."""
+
+    def __init__(self, position: int, error: Exception) -> None:
+        super().__init__(f"event {position} cannot be applied: {error}")
+        self.position = position
+        self.error = error
+
+
 class Parking:
     """The parking of one batch; `now` (UTC) is when its letters are parked."""
 
@@ -45,6 +54,7 @@ class Parking:
 
 def cause_of(error: Exception, now: str, before: Cause | None = None) -> Cause:
     """Why an event could not be applied now, and how often that was tried `before` too."""
+    error = error.error if isinstance(error, HandlerFailed) else error
     return Cause(
         error=_text(traceback.format_exception_only(error)).strip()[:MOST_ERROR],
         traceback=_text(traceback.format_exception(error))[-MOST_TRACEBACK:],

@@ -6,7 +6,8 @@ in memory, and written with the checkpoint in one transaction. What cannot be ap
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ import msgspec
 from diptych.log import PAGE_EVENTS, Anchor, EventLog, Page, RecordedEvent, RecordPage, StoredEvent
 from diptych.read import tidings
 from diptych.read.checkpoint import Checkpoint, Failure, Pause, Superseded
-from diptych.read.fold import Fold, Step
+from diptych.read.folding import AnyFold
 from diptych.read.letters import NOTHING_WITHHELD
 from diptych.read.parking import Parking
 from diptych.read.shape import Key
@@ -27,6 +28,18 @@ Events = Sequence[StoredEvent | RecordedEvent]
 
 IDLE = timedelta(seconds=1)
 """How long a projector waits for news before it looks again by itself."""
+
+FIRST_PAGE = 500
+PAGE_TIME = timedelta(milliseconds=250)
+"""How many events a projector applies in its first transaction, and how long one may take: then the next has fewer, or
+more where it took less than half of that. Whoever folds for longer than a lease is taken for dead, and begins anew.
+"""
+
+LONG = timedelta(milliseconds=20)
+TURNS = 20
+"""Turns of the event loop that others have after a page, or a part of one, which took long: on some stores a projector
+waits for nothing, and then nobody else had one.
+"""
 
 RETRY_FIRST = timedelta(milliseconds=100)
 RETRY_MOST = timedelta(seconds=1)
@@ -71,7 +84,7 @@ class Projector:
 
     def __init__(  # noqa: PLR0913, PLR0917 - the parts that it works with
         self,
-        fold: Fold[Any],
+        fold: AnyFold,
         log: EventLog,
         views: ViewStore,
         checkpoint: Checkpoint,
@@ -85,6 +98,7 @@ class Projector:
         self._settings = settings
         self._on_idle = on_idle
         self._withheld = NOTHING_WITHHELD
+        self._size = min(FIRST_PAGE, settings.batch)
         self._ahead: Page | RecordPage | None = None
         self.checkpoint = checkpoint
 
@@ -112,54 +126,64 @@ class Projector:
                 wait = min(wait * 2, RETRY_MOST)
 
     async def begin(self) -> None:
-        """Learns what is held back, and finds out whether the log still holds what was applied. Raises Superseded."""
-        if await self._log.anchor(self.checkpoint.position) != self.checkpoint.anchor:
-            raise Astray(
-                "the log holds another event there than the view has applied: it was restored or has lost its end; "
-                f"have it filled anew: diptych projection rebuild {self._shape.name}"
-            )
+        """Learns what is held back. Raises Superseded."""
         self._withheld = await self._views.withheld(self._shape, self.checkpoint)
         self._ahead = None
 
     async def step(self) -> bool:
-        """Applies the next page, or waits a while for one; says whether there was one. Raises Superseded."""
-        page, self._ahead = self._ahead or await self._read(self.checkpoint.position), None
-        if page.upto.position <= self.checkpoint.position:
+        """Applies the next page, or waits a while for one; says whether there was one. Raises Superseded, Astray."""
+        page = await self._next()
+        looked_at = page.upto.position - self.checkpoint.position
+        if looked_at <= 0:
             if self.checkpoint.failure is not None:  # nothing fails any more
                 self.checkpoint = await self._views.commit(self._shape, {}, self.checkpoint, self.checkpoint.anchor)
             self._on_idle()
             await self._log.wait_past(self.checkpoint.position, IDLE)
             return False
-        if page.upto.position - self.checkpoint.position < self._settings.batch:
-            await self._apply_all(page.events, page.upto)
+        if looked_at < self._size:
+            await self._apply_page(page)
         else:
-            await self._apply_and_read(page)
+            await self._apply_and_read_on(page)
         return True
 
-    async def _apply_and_read(self, page: Page | RecordPage) -> None:
-        """Applies a page that more will follow, while the next one is read."""
+    async def _apply_and_read_on(self, page: Page | RecordPage) -> None:
+        """Applies a page that others follow, while the next one is read."""
         reading = asyncio.create_task(self._read(page.upto.position))
         try:
-            await self._apply_all(page.events, page.upto)
+            await self._apply_page(page)
             self._ahead = await reading
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
+    async def _apply_page(self, page: Page | RecordPage) -> None:
+        """Applies a page, and finds out how large the next one should be."""
+        began, size = time.monotonic(), self._size
+        await self._apply_all(page.events, page.upto)
+        seconds = time.monotonic() - began
+        if seconds > PAGE_TIME.total_seconds():
+            self._size = max(size // 2, 1)
+        elif seconds < PAGE_TIME.total_seconds() / 2 and len(page.events) >= size:
+            self._size = min(size * 2, self._settings.batch)
+
     async def advance(self, position: int) -> None:
-        """Applies events up to a position that the log has, and none after it. Raises Superseded."""
+        """Applies events up to a position that the log has, and none after it. Raises Superseded, Astray."""
         while self.checkpoint.position < position:
-            page = await self._read(self.checkpoint.position)
+            page = await self._next()
             events = [event for event in page.events if event.position <= position]
-            await self._apply_all(events, page.upto if page.upto.position <= position else await self._anchor(position))
+            upto = page.upto if page.upto.position <= position else await self._anchor(position, page.upto)
+            await self._apply_all(events, upto)
 
     async def _apply_all(self, events: Events, upto: Anchor) -> None:
         """Applies the events at once, or in parts where they change very many rows, or the store refuses some."""
-        applied = await self._apply_some(events, upto)
-        while applied < len(events):
-            await asyncio.sleep(0)
+        applied = 0
+        while True:
+            began = time.monotonic()
             applied += await self._apply_some(events[applied:], upto)
-        await asyncio.sleep(0)  # where log and views wait for nothing, whoever else runs here gets a turn
+            for _ in range(TURNS if time.monotonic() - began > LONG.total_seconds() else 1):
+                await asyncio.sleep(0)
+            if applied >= len(events):
+                return
 
     async def _apply_some(self, events: Events, upto: Anchor) -> int:
         """Applies the first events, and says how many."""
@@ -173,7 +197,7 @@ class Projector:
                     await self._refuse(events, upto, error)
                     return 1
                 half = events[: len(events) // 2]
-                return await self._apply_some(half, await self._anchor(half[-1].position))
+                return await self._apply_some(half, await self._anchor(half[-1].position, upto))
 
     async def _apply(self, events: Events, upto: Anchor, *, careful: bool) -> int:
         """Applies the first events, and says how many; all of them where they do not change very many rows."""
@@ -183,16 +207,17 @@ class Projector:
         if careful:
             steps = self._fold.possible(steps, parking)
         if planned < len(events):
-            upto = await self._anchor(events[planned - 1].position)
-        rows = await self._load(steps) if steps else {}
+            upto = await self._anchor(events[planned - 1].position, upto)
+        touched = self._fold.touched(steps)
+        rows: Mapping[Key, Any] = await self._load(touched) if touched else {}
         await self._commit(self._fold.apply(steps, rows, parking, careful=careful), upto, parking)
         return planned
 
-    async def _load(self, steps: Sequence[Step]) -> Mapping[Key, Any]:
+    async def _load(self, keys: Collection[Key]) -> Mapping[Key, Any]:
         try:
-            return await self._views.load(self._shape, {key for _, _, _, key in steps}, self.checkpoint)
+            return await self._views.load(self._shape, keys, self.checkpoint)
         except Exception:
-            for _, _, _, key in steps:  # who knows what a store says of a key that no row could have
+            for key in keys:  # who knows what a store says of a key that no row could have
                 self._shape.check_key(key)
             raise
 
@@ -230,30 +255,41 @@ class Projector:
     def _parking(self) -> Parking:
         return Parking(self._withheld, utc_now())
 
+    async def _next(self) -> Page | RecordPage:
+        """The next page of the log that the view was filled from so far. Raises Astray."""
+        page, self._ahead = self._ahead or await self._read(self.checkpoint.position), None
+        if page.since != self.checkpoint.anchor:
+            raise Astray(
+                "the log holds another event there than the view has applied: it was restored or has lost its end; "
+                f"have it filled anew: diptych projection rebuild {self._shape.name}"
+            )
+        return page
+
     async def _read(self, after: int) -> Page | RecordPage:
         read = self._log.read_records if self._fold.wants_records else self._log.read
-        return await read(after, self._settings.batch, self._fold.types)
+        return await read(after, self._size, self._fold.types)
 
     async def _fail(self, error: Exception) -> None:
-        """Keeps why it does not go on. Where that cannot be kept, it is in the process's own log at least."""
+        """Keeps why it does not go on, in the process's own log at least. Raises Superseded."""
         category: Literal["log", "store", "event"] = (
             "log" if isinstance(error, Astray) else "event" if isinstance(error, Unapplied) else "store"
         )
         at, known = self.checkpoint, self.checkpoint.failure
-        position = at.position if category == "log" else at.position + 1
-        if known is not None and (known.category, known.position, known.reason) == (category, position, str(error)):
-            return
+        failure = Failure(category, at.position + (category != "log"), str(error), utc_now())
+        if known is not None and known == msgspec.structs.replace(failure, since=known.since):
+            failure = known
         try:
-            self.checkpoint = await self._views.record_failure(
-                self._shape, at, Failure(category, position, str(error), utc_now())
-            )
+            self.checkpoint = await self._views.record_failure(self._shape, at, failure)
+        except Superseded:  # the view is not what fails: it was put back with the log, or others go on with it
+            raise
         except Exception as unkept:  # noqa: BLE001 - the store that fails may be this one
             log.warning("the failure of projection %s cannot be kept: %s", self._shape.name, unkept)
 
-    async def _anchor(self, position: int) -> Anchor:
+    async def _anchor(self, position: int, before: Anchor) -> Anchor:
+        """The event at a position, in a log that still has the one that was read after it. Raises Astray."""
         anchor = await self._log.anchor(position)
-        if anchor is None:
-            raise Astray("the log does not have its end any more")
+        if anchor is None or await self._log.anchor(before.position) != before:
+            raise Astray("the log has lost its end while it was read")
         return anchor
 
 

@@ -7,11 +7,10 @@ stopped or killed at any moment goes on where it was.
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 
 from diptych.log import Anchor, EventLog
 from diptych.read.checkpoint import Failure, Generation, State, Superseded, numbered
-from diptych.read.fold import Fold
+from diptych.read.folding import AnyFold
 from diptych.read.projector import utc_now
 from diptych.read.store import ViewStore
 
@@ -29,7 +28,7 @@ class Rebuild:
     `began_at`, `position` and `head` are where it began, how far it is, and how far the log was when it last looked.
     """
 
-    def __init__(self, fold: Fold[Any], log: EventLog, views: ViewStore) -> None:
+    def __init__(self, fold: AnyFold, log: EventLog, views: ViewStore) -> None:
         self._shape = fold.shape
         self._log = log
         self._views = views
@@ -102,9 +101,10 @@ class Rebuild:
         live = await self._live()
         if generation.parked <= (0 if live is None else live.parked):
             return
+        name = self._shape.name
         raise Stopped(
-            f"{self._shape.name} has more dead letters after the rebuild: {generation.parked} keys are held back. The "
-            f"generation before stays live. Look at them: diptych projection letters {self._shape.name} --generation "
+            f"{name} has more dead letters after the rebuild: they hold back {generation.parked} of its keys. "
+            f"The generation before stays live. Look at them: diptych projection letters {name} --generation "
             f"{self.number}. Mend the handler and rebuild again, or take it as it is with --with-letters"
         )
 
@@ -115,7 +115,8 @@ class Rebuild:
             return
         for at in live.checkpoints:
             reason = "the log holds another event there than the view has applied; it is being rebuilt"
-            await self._views.record_failure(self._shape, at, Failure("log", at.position, reason, utc_now()))
+            with suppress(Superseded):  # it has changed hands meanwhile
+                await self._views.record_failure(self._shape, at, Failure("log", at.position, reason, utc_now()))
 
     async def _sound(self, generation: Generation) -> bool:
         """Whether the log holds what the generation has applied."""

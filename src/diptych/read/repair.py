@@ -9,11 +9,10 @@ import msgspec
 from diptych.errors import NotFound
 from diptych.log import EventLog, RecordedEvent, StoredEvent
 from diptych.read.checkpoint import Checkpoint, Generation, Superseded, numbered
-from diptych.read.fold import Fold, Step
+from diptych.read.folding import AnyFold
 from diptych.read.letters import Hold, Letter, Skip, Withheld
 from diptych.read.parking import Parking, cause_of
 from diptych.read.projector import utc_now
-from diptych.read.shape import Key
 from diptych.read.store import ViewStore
 
 LETTERS = 200
@@ -31,7 +30,7 @@ class Retried(NamedTuple):
 class Repair:
     """Repairs one generation of a view while its workers go on; they learn of it at their next commit."""
 
-    def __init__(self, fold: Fold[Any], log: EventLog, views: ViewStore, number: int) -> None:
+    def __init__(self, fold: AnyFold, log: EventLog, views: ViewStore, number: int) -> None:
         self._fold = fold
         self._shape = fold.shape
         self._log = log
@@ -96,7 +95,7 @@ class Repair:
         events = [await self._event(letter.position) for letter in letters]
         at = await self._at(segment)
         first = await self._views.letters(self._shape, self._number, hold, limit=1)
-        if [(number, letter.position) for number, letter in first] != [(segment, letters[0].position)]:
+        if [(number, letter.position) for number, letter in first[:1]] != [(segment, letters[0].position)]:
             raise Superseded(f"somebody else has settled {hold} meanwhile")  # before `at`, which would not tell
         known = await self._views.withheld(self._shape, at)
         # Nothing else holds back the row of a key. A stream's events wait behind those that wait for the same rows.
@@ -104,8 +103,9 @@ class Repair:
         steps, planned, unread = self._plan(hold, events, at, others)
         applied = Parking(others, utc_now())
         try:
-            rows = await self._views.load(self._shape, {key for _, _, _, key in steps}, at)
-            changes: dict[Key, Any] = self._fold.apply(steps, rows, applied, careful=True)
+            touched = self._fold.touched(steps)
+            rows = await self._views.load(self._shape, touched, at) if touched else {}
+            changes = self._fold.apply(steps, rows, applied, careful=True)
             failed = min([*unread, *applied.letters], key=lambda letter: letter.position, default=None)
             if failed is None:
                 await self._views.settle(self._shape, at, hold, letters[planned - 1].position, changes)
@@ -123,7 +123,7 @@ class Repair:
 
     def _plan(
         self, hold: Hold, events: Sequence[StoredEvent | RecordedEvent], at: Checkpoint, others: Withheld
-    ) -> tuple[list[Step], int, Sequence[Letter]]:
+    ) -> tuple[list[Any], int, Sequence[Letter]]:
         """What the first events ask for in the hold's own rows, how many events those are, and what cannot be read."""
         parking = Parking(others, utc_now())
         steps, planned = self._fold.plan(events, parking, at.segment, at.segments)

@@ -12,9 +12,14 @@ from diptych.read.filters import Filter
 from diptych.read.in_step import Registered
 from diptych.read.letters import Held, Hold, Letter, Skip, Withheld
 from diptych.read.shape import Key, ViewShape
+from diptych.read.table_fold import TableChanges
 from diptych.read.workers import Worker
 
 V = TypeVar("V", bound=View)
+
+
+Changes = Mapping[Key, V | None] | TableChanges
+"""Rows by key, None for one that is gone; or, where the shape is a TableShape, what handlers do by SQL."""
 
 
 class Order(NamedTuple):
@@ -134,22 +139,25 @@ class ViewStore(Protocol):
     async def resegment(self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int) -> Generation:
         """Divides a generation anew, in one transaction: what is parked goes along, and no segment has an owner.
 
-        `at` has the checkpoint of every segment, all at one position. Raises Superseded if one is not there any more.
+        `at` has the checkpoint of every segment. Raises Superseded unless `Generation.stands` says that they may be.
         """
         ...
 
     # In step with the log
 
     async def join(self, shape: ViewShape[Any]) -> None:
-        """Has every append bring the live generation forward, in its own transaction, by code of this shape.
+        """Has every append from now on bring the live generation along, in its own transaction, by code of this shape.
 
         It takes the place of other code that did so: processes that have only that cannot append any more. Raises
         Superseded where no generation of this shape is live.
         """
         ...
 
-    async def part(self, shape: ViewShape[Any]) -> None:
-        """Has no append bring the view forward any more; it stands where the last one left it."""
+    async def part(self, view: str) -> bool:
+        """Has no append bring a view of this name forward any more; False if none did.
+
+        It stands where the last one left it; or, where those that follow the log are in another place, is gone here.
+        """
         ...
 
     async def in_step(self) -> Sequence[Registered]:
@@ -191,7 +199,7 @@ class ViewStore(Protocol):
     async def commit(
         self,
         shape: ViewShape[V],
-        changes: Mapping[Key, V | None],
+        changes: Changes[V],
         at: Checkpoint,
         upto: Anchor,
         letters: Sequence[Letter] = (),
@@ -199,12 +207,13 @@ class ViewStore(Protocol):
         """Writes the changed rows (None deletes), parks the letters and moves the checkpoint, in one transaction.
 
         It forgets the failure. Raises Superseded if the segment is not at the position and epoch of `at` any more or
-        the view is paused, ValueError for a row that the store cannot hold.
+        the view is paused, ValueError for a row that the store cannot hold. TableChanges are done in that transaction,
+        by nobody else at the same time; they raise HandlerFailed for what cannot be done, whenever it is tried.
         """
         ...
 
     async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
-        """Keeps why the segment does not go on, if it is still at `at`; the next commit forgets it."""
+        """Keeps why the segment does not go on; the next commit forgets it. Raises Superseded if it is not at `at`."""
         ...
 
     # Dead letters
@@ -232,7 +241,7 @@ class ViewStore(Protocol):
         at: Checkpoint,
         hold: Hold,
         upto: int,
-        changes: Mapping[Key, V | None],
+        changes: Changes[V],
         left: Letter | None = None,
         skip: Skip | None = None,
     ) -> None:

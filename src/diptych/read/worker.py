@@ -12,17 +12,20 @@ from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from diptych.errors import DiptychError
 from diptych.log import EventLog
 from diptych.read import tidings
 from diptych.read.checkpoint import Checkpoint, Generation, State, Superseded, numbered
-from diptych.read.fold import Fold
-from diptych.read.leases import LEASE, Place, Watch, assigned
+from diptych.read.folding import AnyFold
+from diptych.read.joining import join
+from diptych.read.leases import LEASE, Place, Watch, assigned, keeping
 from diptych.read.leftovers import Leftovers
 from diptych.read.projector import UNTUNED, ProjectionSettings, Projector
 from diptych.read.store import ViewStore
+from diptych.read.table_fold import TableFold
+from diptych.read.table_projector import TableProjector
 from diptych.read.workers import Worker
 
 log = logging.getLogger(__name__)
@@ -31,7 +34,7 @@ TURN = timedelta(milliseconds=500)
 """How often a worker beats and looks, at most; at least four times in a lease."""
 
 HANDOVER = timedelta(milliseconds=50)
-"""How soon it looks again while a segment that answers is not yet, or only for a while, with whom it is to be."""
+"""How soon it looks again while a segment of what answers, or is rebuilt, is not with whom it is to be and to stay."""
 
 
 def nothing() -> None:
@@ -45,7 +48,7 @@ class Job(NamedTuple):
     segment that runs here has nothing left to apply.
     """
 
-    fold: Fold[Any]
+    fold: AnyFold
     settings: ProjectionSettings = UNTUNED
     number: int | None = None
     on_idle: Callable[[], None] = nothing
@@ -60,6 +63,11 @@ class Job(NamedTuple):
         """What this job's code is known by to other workers."""
         own = self.fold.shape.fingerprint
         return own if self.number is None else f"{own} {self.number}"
+
+    @property
+    def keeps_in_step(self) -> bool:
+        """Whether appends are to keep what it fills in step with the log."""
+        return self.fold.shape.sync and self.number is None
 
 
 _Slot = tuple[str, int, int]
@@ -87,13 +95,16 @@ class ProjectionWorker:
         self._jobs = sorted(jobs, key=lambda job: job.view)
         self._log = log
         self._views = views
-        self._me = Worker(me, frozenset([job.fingerprint for job in jobs]))
+        kept = [keeping(job.fingerprint) for job in jobs if job.keeps_in_step]
+        self._me = Worker(me, frozenset([*[job.fingerprint for job in jobs], *kept]))
         self._watch = Watch(me, lease, gone, clock)
         self._leftovers = Leftovers(lease, clock)
         self._turn = min(TURN, lease / 4)
         self._until_look = self._turn
         self._running: dict[_Slot, _Running] = {}
+        self._written: dict[_Slot, int] = {}
         self._filling: set[str] = set()
+        self._kept: dict[str, str] = {}
         self._head: int | None = None
         self._look = asyncio.Event()
         self._beaten = False
@@ -136,6 +147,7 @@ class ProjectionWorker:
             await self._views.leave(self._me.id)
 
     async def _act(self) -> None:
+        self._written = {place: running.projector.checkpoint.position for place, running in self._running.items()}
         workers = await self._views.beat(self._me)
         await self._notice_own_end(workers)
         living = list(workers)
@@ -143,6 +155,7 @@ class ProjectionWorker:
             if await self._views.expel(worker.id, worker.beat):
                 log.info("worker %s is taken for dead", worker.id)
                 living.remove(worker)
+        self._kept = {registered.view: registered.fingerprint for registered in await self._views.in_step()}
         before, self._head = self._head, (await self._log.head()).position
         goal = self._head if before is None else min(before, self._head)
         found = [
@@ -152,8 +165,10 @@ class ProjectionWorker:
         self._until_look = self._turn
         for job, generation in found:
             mine = {place.segment for place in _places(job, generation) if owners[place] == self._me.id}
+            if job.keeps_in_step and generation.live and generation.position >= goal:
+                await join(self._views, job.fold.shape, self._kept, living)
             await self._tend(job, generation, mine)
-            if generation.live and not _settled(job, generation, owners, living):
+            if (generation.live or job.number is not None) and not _settled(job, generation, owners, living):
                 self._until_look = min(HANDOVER, self._turn)
             await self._clear_away(job, generation, living)
 
@@ -179,32 +194,26 @@ class ProjectionWorker:
                 await self._views.complete(shape, generation.number)
                 await self._views.switch(shape, generation.number)
             generation = await self._views.prepare(shape, log_id, job.settings.segments)
-        if shape.sync and generation.live:
-            await self._join(job)
         filling = generation.state is State.FILLING
         (self._filling.add if filling else self._filling.discard)(job.fingerprint)
         return generation
 
-    async def _join(self, job: Job) -> None:
-        """Has appends keep the view in step, unless newer code has them keep a newer generation of its own."""
-        shape = job.fold.shape
-        kept = {registered.view: registered.fingerprint for registered in await self._views.in_step()}
-        if kept.get(shape.name) == shape.fingerprint:
-            return
-        live = {one.fingerprint: one.number for one in await self._views.generations(shape) if one.live}
-        if live.get(kept.get(shape.name, ""), 0) < live.get(shape.fingerprint, 0):
-            with suppress(Superseded):
-                await self._views.join(shape)
-                log.info("view %s is kept in step with the log from now on", shape.name)
+    def _rests(self, job: Job, generation: Generation) -> bool:
+        """Whether projectors have nothing to do: the view is paused, or appends keep it in step with the log.
+
+        That they do was known before the log's head was: whatever came after it has brought the view along.
+        """
+        in_step = self._kept.get(job.view) == job.fold.shape.fingerprint and generation.live
+        return generation.pause is not None or (in_step and generation.position >= (self._head or 0))
 
     async def _tend(self, job: Job, generation: Generation, mine: AbstractSet[int]) -> None:
         """Runs what is to be run here of a generation, and nothing else of the projection."""
+        rests = self._rests(job, generation)
         await self._stop(
             [
                 (fingerprint, number, segment)
                 for fingerprint, number, segment in self._running
-                if fingerprint == job.fingerprint
-                and (number != generation.number or segment not in mine or generation.pause is not None)
+                if fingerprint == job.fingerprint and (number != generation.number or segment not in mine or rests)
             ]
         )
         await self._notice_losses(job, generation)
@@ -217,9 +226,9 @@ class ProjectionWorker:
                 elif checkpoint.owner is None:
                     taken = await self._views.take(job.fold.shape, checkpoint, self._me.id)
                     tidings.taken(job.view, taken)
-                    await self._start(job, generation, taken)
+                    await self._start(job, taken, rests=rests)
                 elif checkpoint.owner == self._me.id:
-                    await self._start(job, generation, checkpoint)
+                    await self._start(job, checkpoint, rests=rests)
 
     async def _clear_away(self, job: Job, generation: Generation, workers: Sequence[Worker]) -> None:
         """Drops what is left of code that runs nowhere any more."""
@@ -238,16 +247,23 @@ class ProjectionWorker:
                 tidings.lost(job.view, at)
                 await self._stop([place])
 
-    async def _start(self, job: Job, generation: Generation, at: Checkpoint) -> None:
-        """Runs a projector on a segment, unless one is at work there under the same epoch, or the view is paused."""
-        place = (job.fingerprint, at.generation, at.segment)
+    def _goes_on(self, place: _Slot, at: Checkpoint) -> bool:
+        """Whether a projector is at work there under the same epoch, and the view still has what it has written.
+
+        A crash of the store may cost the last moments of a view, and a restored copy more; nobody else moves it back.
+        """
         running = self._running.get(place)
-        if generation.pause is not None or (
-            running is not None and not running.task.done() and running.projector.checkpoint.epoch == at.epoch
-        ):
+        if running is None or running.task.done() or running.projector.checkpoint.epoch != at.epoch:
+            return False
+        return self._written.get(place, 0) <= at.position
+
+    async def _start(self, job: Job, at: Checkpoint, *, rests: bool) -> None:
+        """Runs a projector on a segment, unless one goes on there, or there is no need to."""
+        place = (job.fingerprint, at.generation, at.segment)
+        if rests or self._goes_on(place, at):
             return
         await self._stop([place])
-        projector = Projector(job.fold, self._log, self._views, at, job.settings, partial(self._idle, job))
+        projector = _kind(job.fold)(job.fold, self._log, self._views, at, job.settings, partial(self._idle, job))
         task = asyncio.create_task(projector.run(), name=f"{job.view} {at.generation}.{at.segment}")
         task.add_done_callback(self._ended)
         self._running[place] = _Running(projector, task)
@@ -279,3 +295,7 @@ def _settled(job: Job, generation: Generation, owners: Mapping[Place, str | None
     staying = {worker.id for worker in workers if job.fingerprint in worker.fingerprints}
     held = zip(_places(job, generation), generation.checkpoints, strict=True)
     return all(at.owner in staying and at.owner == owners[place] for place, at in held)
+
+
+def _kind(fold: AnyFold) -> type[Projector]:
+    return TableProjector if isinstance(fold, TableFold) else Projector

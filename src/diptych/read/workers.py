@@ -1,6 +1,5 @@
 """Leases: which workers there are, as a store knows them. What they may write is fenced by epochs, never by time."""
 
-from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 
@@ -12,5 +11,5 @@ class Worker(NamedTuple):
     """
 
     id: str
-    fingerprints: AbstractSet[str]
+    fingerprints: frozenset[str]
     beat: int = 0

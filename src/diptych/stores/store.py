@@ -42,6 +42,11 @@ class Store(KeepsSnapshots, Protocol):
         """Whether another process that opens the same URL has the same log and views."""
         ...
 
+    @property
+    def apart(self) -> bool:
+        """Whether views that are kept in step with the log are in another place than those that follow it."""
+        ...
+
     def must_exist(self) -> None:
         """For those who only read: raises Unavailable where there is no store yet, and opening it would make one."""
         ...
@@ -63,7 +68,7 @@ class Store(KeepsSnapshots, Protocol):
     def views(self, *, in_step: bool = False) -> AbstractAsyncContextManager[ViewStore]:
         """Opens the views, and makes the place for them if there is none. Raises Unavailable, NotAStore.
 
-        Those that are kept `in_step` with the log have a place of their own where the others are not in its database.
+        Those that are kept `in_step` with the log are all of them, unless the store keeps them `apart`.
         """
         ...
 

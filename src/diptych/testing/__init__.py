@@ -21,6 +21,8 @@ else:
             "view_store",
             "view_words",
             "view_generations",
+            "view_in_step",
+            "in_step_words",
             "view_pauses",
             "view_segments",
             "view_starts",

@@ -652,9 +652,9 @@ class EventLogContract(BatchContract):
         await log.append(an_append("order-1", *[happened(type) for type in "ABCABCBBA"]))
         for types in (None, ("A",), ("B", "C"), ("D",), ()):
             for after, limit in itertools.product((0, 1, 4, 9, 12), (1, 2, 5, 100)):
-                events, upto = await log.read(after, limit, types)
-                records, same = await log.read_records(after, limit, types)
-                assert upto == same
+                events, *rest = await log.read(after, limit, types)
+                records, *same = await log.read_records(after, limit, types)
+                assert rest == same
                 assert [event.position for event in events] == [record.position for record in records]
 
     @pytest.mark.parametrize(
@@ -695,13 +695,20 @@ class EventLogContract(BatchContract):
         await log.append(an_append("order-1", happened(), happened()))
         end = await log.anchor(2)
         for after, types in itertools.product((2, 3, 1_000_000), (None, ("Happened",))):
-            events, upto = await log.read(after, 10, types)
-            assert (list(events), upto) == ([], end)
+            page = await log.read(after, 10, types)
+            assert (list(page.events), page.upto) == ([], end)
+
+    async def test_a_page_says_which_event_it_was_read_after_if_there_is_one(self, log: EventLog) -> None:
+        assert (await log.read(0)).since == BEGINNING
+        assert (await log.read(1)).since is None
+        await log.append(an_append("order-1", happened("A"), happened("B"), happened("C")))
+        for after, types, limit in itertools.product(range(6), (None, ("B",), ("D",)), (1, 9)):
+            assert (await log.read(after, limit, types)).since == await log.anchor(after)
 
     async def test_a_page_without_wanted_events_reaches_the_head(self, log: EventLog) -> None:
         await log.append(an_append("order-1", *[happened("Dull")] * 50))
-        events, upto = await log.read(0, 10, ["Rare"])
-        assert (list(events), upto) == ([], await log.anchor(50))
+        page = await log.read(0, 10, ["Rare"])
+        assert (list(page.events), page.upto) == ([], await log.anchor(50))
 
     async def test_the_kinds_of_events_are_known_with_the_first_of_each(self, log: EventLog) -> None:
         assert await log.kinds() == []

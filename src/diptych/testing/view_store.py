@@ -52,6 +52,7 @@ from diptych.read import (
 )
 from diptych.stores import Store
 from diptych.testing.view_generations import ViewGenerationsContract
+from diptych.testing.view_in_step import ViewInStepContract
 from diptych.testing.view_leases import ViewLeasesContract
 from diptych.testing.view_letters import ViewLettersContract
 from diptych.testing.view_pauses import ViewPausesContract
@@ -275,6 +276,7 @@ class ViewStoreContract(
     ViewSegmentsContract,
     ViewLeasesContract,
     ViewLettersContract,
+    ViewInStepContract,
 ):
     """Subclass it with a fixture `store`."""
 
@@ -360,7 +362,8 @@ class ViewStoreContract(
     async def test_a_superseded_projector_records_no_failure(self, views: ViewStore) -> None:
         checkpoint = await begin(views, ITEM)
         moved = await views.commit(ITEM, {}, checkpoint, at(2))
-        await views.record_failure(ITEM, checkpoint, Failure("store", 2, "late", SINCE))
+        with pytest.raises(Superseded):
+            await views.record_failure(ITEM, checkpoint, Failure("store", 2, "late", SINCE))
         assert only(await views.prepare(ITEM, LOG)) == moved
 
     async def test_rows_that_do_not_fit_leave_nothing_behind(self, views: ViewStore) -> None:

@@ -2,14 +2,15 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
-from diptych.read import LEASE, Job, ProjectionWorker
+from diptych.read import LEASE, Job, ProjectionWorker, Watch
 from diptych.stores import Store
 from diptych.worker.identity import gone, new_identity
-from diptych.worker.parting import part
+from diptych.worker.parting import Parting
 
 
 @asynccontextmanager
@@ -74,15 +75,16 @@ class _ProjectorThread:
         self._stop = asyncio.Event()
         async with AsyncExitStack() as stack:
             log = await stack.enter_async_context(self._store.log())
+            views = await stack.enter_async_context(self._store.views())
+            kept = await stack.enter_async_context(self._store.views(in_step=True)) if self._store.apart else views
             following = [job for job in self._jobs if not job.fold.shape.sync]
             in_step = [job for job in self._jobs if job.fold.shape.sync]
-            kept = await stack.enter_async_context(self._store.views(in_step=True))
-            views = await stack.enter_async_context(self._store.views())
-            for jobs, place in ((following, views), (in_step, kept)):
+            for jobs, place in ((following, views), (in_step, kept)) if self._store.apart else ((self._jobs, views),):
                 if jobs:
                     worker = ProjectionWorker(new_identity(), jobs, log, place, self._lease, gone)
                     await stack.enter_async_context(worker.at_work())
-            parting = asyncio.create_task(part(following, views, kept, log.log_id))
+            watch = Watch("", self._lease, gone, time.monotonic)
+            parting = asyncio.create_task(Parting(following, log, views, kept, watch).run())
             self._started.set()
             await self._stop.wait()
             parting.cancel()

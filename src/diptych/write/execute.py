@@ -193,7 +193,7 @@ class WriteSide:
     async def _try(self, attempt: Attempt, *, again: bool) -> Outcome:
         """Decides on the state that was kept, or else on one that is read now. Raises Conflict."""
         self.journal.enter(attempt.moment.command_id, CommandState.VALIDATING)
-        kept = None if again else self._loading.kept(attempt)
+        kept = None if again else await self._loading.kept(attempt)
         if kept is not None and (decision := self._lightly(attempt, kept)) is not None:
             return await self._append(attempt, kept, decision)
         loaded = await self._loading.load(attempt)
@@ -235,7 +235,7 @@ class WriteSide:
         if new and loaded.version and isinstance(outcome, FirstOutcome):
             # A stream that has just begun is kept when somebody comes back to it: many are never asked again. And a
             # boundary has no version.
-            self._loading.advance(attempt, loaded, decision, outcome.version)
+            self._loading.advance(attempt, loaded, decision, outcome)
         return outcome
 
 

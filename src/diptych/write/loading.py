@@ -8,9 +8,10 @@ import logging
 from typing import Any, NamedTuple
 
 from diptych.errors import Malformed
-from diptych.log import Condition, EventCatalogue, EventLog, NoneNewer, StreamAt
+from diptych.log import Anchor, Condition, EventCatalogue, EventLog, NoneNewer, Outcome, StreamAt
 from diptych.write.domain import Attempt, Decision, evolved, fold
 from diptych.write.keeper import SnapshotKeeper
+from diptych.write.newest import NewestEvent
 from diptych.write.rules import AggregateRules
 from diptych.write.snapshots import Snapshots, Start
 from diptych.write.states import States
@@ -34,6 +35,7 @@ class Loading:
         self._catalogue = catalogue
         self._log = events
         self._states = states
+        self._newest = NewestEvent(events)
         self._snapshots = snapshots
         self._keeper = SnapshotKeeper(snapshots)
 
@@ -41,9 +43,14 @@ class Loading:
         """Waits, for a while, until the snapshots that are due are made."""
         await self._keeper.close()
 
-    def kept(self, attempt: Attempt) -> Loaded | None:
-        """The state that is kept in memory, if any."""
-        kept = None if attempt.route.rules.aggregate.boundary else self._states.get(attempt.stream)
+    async def kept(self, attempt: Attempt) -> Loaded | None:
+        """The state that is kept in memory, if any, and if the log has not lost what it was folded from."""
+        if attempt.route.rules.aggregate.boundary:
+            return None
+        if not await self._newest.is_there():
+            log.warning("The log has lost its end: it was restored, or has failed over. No kept state is believed.")
+            self._states.clear()
+        kept = self._states.get(attempt.stream)
         return None if kept is None else Loaded(kept.state, kept.version, StreamAt(kept.version), kept.snapshot)
 
     def forget(self, stream: str) -> None:
@@ -64,6 +71,7 @@ class Loading:
         if events:
             state = fold(self._catalogue, rules, state, events)
         if events or (kept is None and version):
+            await self._newest.was_read(events[-1].position if events else None)
             self._states.keep(stream, state, version, sum([len(event.data) for event in events]), snapshot)
         return Loaded(state, version, StreamAt(version), snapshot)
 
@@ -77,9 +85,9 @@ class Loading:
         found, head = await self._log.select(query)
         return Loaded(fold(self._catalogue, rules, rules.initial, found), 0, NoneNewer(query, head))
 
-    def advance(self, attempt: Attempt, loaded: Loaded, decision: Decision, version: int) -> None:
+    def advance(self, attempt: Attempt, loaded: Loaded, decision: Decision, outcome: Outcome) -> None:
         """Keeps the state after the events that were just appended to it, and has a snapshot made where one is due."""
-        rules, stream = attempt.route.rules, attempt.stream
+        rules, stream, version = attempt.route.rules, attempt.stream, outcome.version
         try:
             state = evolved(rules, loaded.state, [event for _, event in decision])
         except Exception:  # noqa: BLE001 - the command is kept; whoever loads the stream next hears of it
@@ -89,6 +97,7 @@ class Loading:
         shape = rules.state_shape
         if shape is not None and _is_due(rules, version - snapshot, state) and self._keeper.keep(rules, shape, stream):
             snapshot = version
+        self._newest.appended(Anchor(outcome.position, decision[-1][0].event_id))
         self._states.keep(stream, state, version, sum([len(event.data) for event, _ in decision]), snapshot)
 
 

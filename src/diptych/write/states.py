@@ -1,7 +1,8 @@
 """Folded states, kept between commands in bounded memory: a saving of loads, and never the truth.
 
 A state is kept with the version of its stream. What is decided on it counts only if the append finds the stream at that
-version, so one that other processes have overtaken does no harm: the append conflicts, and the rest is loaded.
+version, so one that other processes have overtaken does no harm: the append conflicts, and the rest is loaded. What a
+log has lost, and others have appended instead, has versions too: see `newest`.
 """
 
 import sys
@@ -74,6 +75,11 @@ class States:
     def forget(self, stream: str) -> None:
         """Nothing is known of the stream any more."""
         self._drop(stream)
+
+    def clear(self) -> None:
+        """Nothing is known of any stream any more."""
+        self._kept.clear()
+        self.bytes = 0
 
     def _drop(self, stream: str) -> KeptState | None:
         kept = self._kept.pop(stream, None)

@@ -7,7 +7,7 @@ import msgspec
 
 from diptych.app.imports.batches import Cut, Trail
 from diptych.app.imports.lines import LineReader
-from diptych.errors import CommandIdReused, Conflict, ImportStopped
+from diptych.errors import CommandIdReused, Conflict, ImportStopped, ProjectionFailed
 from diptych.log import EventLog, FirstOutcome, Outcome, Token
 
 Lines = Iterable[bytes] | AsyncIterable[bytes]
@@ -98,6 +98,8 @@ class Import:
             raise ImportStopped(cut.first, cut.last, str(error)) from error
         except CommandIdReused as error:
             raise ImportStopped(cut.first, cut.last, _changed(None)) from error
+        except ProjectionFailed as error:
+            raise ImportStopped(cut.first, cut.last, str(error)) from error
         self._done(cut.last, outcome)
 
     def _done(self, last: int, outcome: Outcome) -> None:

@@ -1,10 +1,12 @@
 """What a context has, as data and as lines: all by the names that are stored and published."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from diptych import BoundedContext
+from diptych.read import TableShape, ViewShape
 
 
 class AggregateOf(msgspec.Struct, frozen=True):
@@ -25,6 +27,7 @@ class ViewOf(msgspec.Struct, frozen=True):
     name: str
     key: tuple[str, ...]
     index: tuple[str, ...]
+    tables: tuple[str, ...] = ()
 
 
 class Inventory(msgspec.Struct, frozen=True):
@@ -55,7 +58,7 @@ def inventory(context: BoundedContext) -> Inventory:
             EventOf(declared.name, declared.schema, declared.tags)
             for declared in (event.__declared__ for event in context.events)
         ],
-        views=[ViewOf(fold.shape.name, fold.shape.key, fold.shape.index) for fold in context.folds],
+        views=[_view(fold.shape) for fold in context.folds],
         queries=[handler.query.__declared__.name for handler in context.queries],
     )
 
@@ -68,9 +71,18 @@ def described(found: Inventory) -> list[str]:
     ]
     rows += [("command", name, f"to {one.name}") for one in found.aggregates for name in one.commands]
     rows += [("event", event.name, f"schema {event.schema}{_tags(event.tags)}") for event in found.events]
-    rows += [("view", view.name, f"key {', '.join(view.key)}") for view in found.views]
+    rows += [("view", view.name, _found_by(view)) for view in found.views]
     rows += [("query", name, "") for name in found.queries]
     return [f"Bounded context {found.context!r} builds.", "", *_aligned(rows)]
+
+
+def _view(shape: ViewShape[Any]) -> ViewOf:
+    tables = tuple(shape.tables) if isinstance(shape, TableShape) else ()
+    return ViewOf(shape.name, shape.key, shape.index, tables)
+
+
+def _found_by(view: ViewOf) -> str:
+    return f"tables {', '.join(view.tables)}" if view.tables else f"key {', '.join(view.key)}"
 
 
 def _tags(tags: Sequence[str]) -> str:

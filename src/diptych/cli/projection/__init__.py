@@ -4,6 +4,7 @@ from diptych.cli.projection.audit import audit
 from diptych.cli.projection.divide import divide
 from diptych.cli.projection.generations import cancel, drop
 from diptych.cli.projection.letters import letters
+from diptych.cli.projection.part import part
 from diptych.cli.projection.pause import pause
 from diptych.cli.projection.rebuild import rebuild
 from diptych.cli.projection.resume import resume
@@ -17,6 +18,7 @@ __all__ = [
     "divide",
     "drop",
     "letters",
+    "part",
     "pause",
     "rebuild",
     "resume",

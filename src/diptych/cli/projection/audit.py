@@ -11,11 +11,11 @@ from cyclopts.validators import Number
 
 from diptych.cli.options import Json, StoreUrl, Target
 from diptych.cli.places import existing_store
-from diptych.cli.projection.names import fold_named
+from diptych.cli.projection.names import fold_named, of_rows
 from diptych.cli.target import context_at
 from diptych.cli.words import DONE, NO, Stop
 from diptych.progress import Progress, progress_on, shown
-from diptych.read import Audit, Difference, Fold, NeverFilled
+from diptych.read import AnyFold, Audit, Difference, Fold, NeverFilled
 from diptych.stores import Store
 
 SHOWN = 20
@@ -64,10 +64,15 @@ def audit(
     sample:
         Only one key of so many.
     """
-    fold = fold_named(context_at(target), name)
+    fold = comparable(fold_named(context_at(target), name))
     place = existing_store(store)
     with progress_on(sys.stderr) as progress:
         return asyncio.run(compared([fold], place, progress, sample=sample, json=json))
+
+
+def comparable(fold: AnyFold) -> Fold[Any]:
+    """A fold whose rows can be told without a store. Raises Stop."""
+    return of_rows(fold, "what its SQL makes of the log is known to the store alone; rebuild it where in doubt")
 
 
 async def compared(folds: Sequence[Fold[Any]], store: Store, progress: Progress, *, sample: int = 1, json: bool) -> int:

@@ -10,7 +10,7 @@ from cyclopts.validators import Number
 
 from diptych.cli.options import Json, StoreUrl, Target
 from diptych.cli.places import existing_store
-from diptych.cli.projection.names import fold_named
+from diptych.cli.projection.names import fold_named, of_rows
 from diptych.cli.target import context_at
 from diptych.cli.words import DONE, NO, Stop
 from diptych.read import Division, Fold, Stopped
@@ -51,9 +51,10 @@ def divide(
     segments:
         Their number from now on.
     """
-    fold = fold_named(context_at(target), name)
+    fold = of_rows(fold_named(context_at(target), name), "its SQL may touch any row, so it has one segment")
     divided = asyncio.run(divided_into(fold, existing_store(store), segments))
-    words = f"{name} has {divided.segments} segments now, at event {divided.position:,}."
+    segment = "segment" if divided.segments == 1 else "segments"
+    words = f"{name} has {divided.segments} {segment} now, at event {divided.position:,}."
     sys.stdout.write((msgspec.json.encode(divided).decode() if json else words) + "\n")
     return DONE
 

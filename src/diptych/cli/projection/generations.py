@@ -73,7 +73,10 @@ async def cancelled(store: Store, shape: ViewShape[Any]) -> Dropped:
         unfinished = next((one for one in mine if one.state is State.FILLING), None)
         if unfinished is None or not any(one.live for one in mine):
             raise Stop(f"{shape.name} has no unfinished rebuild", NO)
-        await views.drop(shape, unfinished.number)
+        try:
+            await views.drop(shape, unfinished.number)
+        except Superseded:
+            raise Stop(f"the rebuild of {shape.name} was done meanwhile: its generation answers", NO) from None
         return told(shape, unfinished)
 
 

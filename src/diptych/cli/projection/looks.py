@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from time import monotonic
 from typing import Any, NamedTuple
@@ -18,13 +19,16 @@ BETWEEN = timedelta(milliseconds=1200)
 class Look(NamedTuple):
     """What there was: standings, and by the views' names their generations and what has been held back the longest.
 
-    `beats` has the workers' beats by their ids. `clock` counts seconds.
+    `beats` has the workers' beats by their ids. `sync` has the views that are to be kept in step with the log, and
+    `in_step` the fingerprints of the code that does so. `clock` counts seconds.
     """
 
     standings: Sequence[Standing]
     generations: Mapping[str, Sequence[Generation]]
     held: Mapping[str, Held]
     beats: Mapping[str, int]
+    sync: AbstractSet[str]
+    in_step: Mapping[str, str]
     head: int
     clock: float
 
@@ -91,7 +95,9 @@ async def look(context: BoundedContext, app: App, views: Places) -> Look:
             ):
                 held[standing.view] = first
     beats = {worker.id: worker.beat for place in views for worker in await place.workers()}
-    return Look(standings, generations, held, beats, (await app.log.head()).position, monotonic())
+    sync = {name for name, shape in shapes.items() if shape.sync}
+    in_step = {registered.view: registered.fingerprint for registered in await views.in_step.in_step()}
+    return Look(standings, generations, held, beats, sync, in_step, (await app.log.head()).position, monotonic())
 
 
 def position_of(look: Look, view: str, number: int) -> int | None:

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from diptych.cli.words import NO, Stop
 from diptych.log import EventLog
-from diptych.read import Fold, Generation, Held, NeverFilled, Repair, ViewStore
+from diptych.read import AnyFold, Generation, Held, NeverFilled, Repair, ViewStore
 from diptych.stores import Store
 
 ALL = 1_000_000
@@ -16,7 +16,7 @@ ALL = 1_000_000
 class Parked(NamedTuple):
     """The views' store, and the generation whose letters are meant."""
 
-    fold: Fold[Any]
+    fold: AnyFold
     log: EventLog
     views: ViewStore
     generation: Generation
@@ -35,13 +35,13 @@ class Parked(NamedTuple):
 
 
 @asynccontextmanager
-async def parked_in(store: Store, fold: Fold[Any], number: int | None = None) -> AsyncGenerator[Parked]:
+async def parked_in(store: Store, fold: AnyFold, number: int | None = None) -> AsyncGenerator[Parked]:
     """The letters of the generation that answers, or of another one's number. Raises Stop where there is none."""
     async with store.log() as log, store.views(in_step=fold.shape.sync) as views:
         yield Parked(fold, log, views, await _generation(fold, views, number))
 
 
-async def _generation(fold: Fold[Any], views: ViewStore, number: int | None) -> Generation:
+async def _generation(fold: AnyFold, views: ViewStore, number: int | None) -> Generation:
     shape = fold.shape
     if number is None:
         async with views.snapshot() as snapshot:

@@ -4,9 +4,9 @@ import asyncio
 import shlex
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from time import perf_counter
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 from cyclopts import Parameter
@@ -14,17 +14,17 @@ from cyclopts.validators import Number
 
 from diptych.cli.options import Json, StoreUrl, Switch, Target
 from diptych.cli.places import existing_store, store_url
-from diptych.cli.projection.audit import compared
-from diptych.cli.projection.names import fold_named
+from diptych.cli.projection.audit import comparable, compared
+from diptych.cli.projection.names import fold_named, of_rows
 from diptych.cli.target import context_at, target_or_configured
 from diptych.cli.times import typed_time
 from diptych.cli.words import DONE, INTERRUPTED, NO, WRONG_USE, Stop, say
 from diptych.cli.work import Work, projecting
 from diptych.log import Anchor, EventLog, last_before
 from diptych.progress import Progress, progress_on, shown
-from diptych.read import Fold, Job, ProjectionSettings, ProjectionWorker, Rebuild, Stopped, ViewStore
+from diptych.read import AnyFold, Job, ProjectionSettings, ProjectionWorker, Rebuild, Stopped, ViewStore
 from diptych.stores import Store
-from diptych.worker import ChildFailed, gone, new_identity
+from diptych.worker import gone, new_identity
 
 AT_ONCE = 2
 """Views that one command fills at a time."""
@@ -98,10 +98,10 @@ def rebuild(  # noqa: PLR0913 - the options that this command has
     place = existing_store(store)
     with progress_on(sys.stderr) as progress:
         if dry_run:
-            return asyncio.run(compared(folds, place, progress, json=json))
+            return asyncio.run(compared([comparable(fold) for fold in folds], place, progress, json=json))
         plan = Plan(workers, anew, keep, with_letters, None if from_timestamp is None else typed_time(from_timestamp))
         for fold in folds:
-            check_replayable(fold, plan)
+            check_plan(fold, plan)
         helpers = Helpers(target_or_configured(target) or "", store_url(store), workers - 1)
         options = again(plan, target, store)
         came_to = asyncio.run(Filling(plan, helpers, progress).run(folds, place, options))
@@ -121,8 +121,10 @@ def again(plan: Plan, target: str | None, store: str | None) -> list[str]:
     return [*options, *given("--target", target), *given("--store", store)]
 
 
-def check_replayable(fold: Fold[Any], plan: Plan) -> None:
-    """Raises Stop where events must not be applied again to rows that have them."""
+def check_plan(fold: AnyFold, plan: Plan) -> None:
+    """Raises Stop where events must not be applied again to rows that have them, or workers cannot share."""
+    if plan.workers > 1:
+        of_rows(fold, "its SQL may touch any row, so one worker fills it")
     if plan.since is not None and not fold.replayable:
         raise Stop(
             f"{fold.shape.name} cannot be rebuilt from a time: its handlers would apply events to rows that have them "
@@ -144,17 +146,17 @@ class Helpers(NamedTuple):
 
     @asynccontextmanager
     async def at_work(self, view: str, generation: int, settings: ProjectionSettings) -> AsyncGenerator[None]:
-        """Has them fill a generation meanwhile. Raises Stop where one cannot start; it has said why."""
+        """Has them come and fill a generation meanwhile. One that cannot start has said why, and is done without."""
         work = Work(self.target, self.store, "warning", {view: settings}, rebuilds={view: generation})
-        async with AsyncExitStack() as stack:
-            for _ in range(self.number):
-                helper = projecting("a process that fills", work)
-                stack.push_async_callback(helper.stop)
-                try:
-                    await helper.start()
-                except ChildFailed as failed:
-                    raise Stop("a process that was to help could not start", failed.code) from None
+        helpers = [projecting("a process that fills", work) for _ in range(self.number)]
+        coming = [asyncio.create_task(helper.start()) for helper in helpers]
+        try:
             yield
+        finally:
+            for task in coming:
+                task.cancel()
+            await asyncio.gather(*coming, return_exceptions=True)
+            await asyncio.gather(*[helper.stop() for helper in helpers])
 
 
 class Filling(NamedTuple):
@@ -164,12 +166,12 @@ class Filling(NamedTuple):
     helpers: Helpers
     progress: Progress
 
-    async def run(self, folds: Sequence[Fold[Any]], store: Store, again: Sequence[str]) -> list[Rebuilt | Stopped]:
+    async def run(self, folds: Sequence[AnyFold], store: Store, again: Sequence[str]) -> list[Rebuilt | Stopped]:
         """Fills and switches, each view by itself. Raises Stop where it is interrupted: how to go on, with `again`."""
         async with store.log() as log:
             turns = asyncio.Semaphore(AT_ONCE)
 
-            async def in_turn(fold: Fold[Any]) -> Rebuilt | Stopped:
+            async def in_turn(fold: AnyFold) -> Rebuilt | Stopped:
                 async with turns, store.views(in_step=fold.shape.sync) as views:
                     try:
                         return await self.fill(fold, log, views)
@@ -189,7 +191,7 @@ class Filling(NamedTuple):
                     task.cancel()
                 await asyncio.gather(*tasks.values(), return_exceptions=True)
 
-    async def fill(self, fold: Fold[Any], log: EventLog, views: ViewStore) -> Rebuilt:
+    async def fill(self, fold: AnyFold, log: EventLog, views: ViewStore) -> Rebuilt:
         """One view, filled and live."""
         began, plan, view = perf_counter(), self.plan, fold.shape.name
         rebuild = Rebuild(fold, log, views)
@@ -201,8 +203,8 @@ class Filling(NamedTuple):
         )
         async with (
             shown(self.progress, view, lambda: rebuild.position, lambda: rebuild.head),
-            self.helpers.at_work(view, rebuild.number, settings),
             worker.at_work(),
+            self.helpers.at_work(view, rebuild.number, settings),
         ):
             live = await rebuild.finish(keep=plan.keep, with_letters=plan.with_letters)
         seconds = round(perf_counter() - began, 3)
@@ -222,4 +224,6 @@ def beginning(view: str, rebuild: Rebuild) -> str:
 def in_words(rebuilt: Rebuilt) -> str:
     events, seconds = rebuilt.position - rebuilt.began_at, rebuilt.seconds
     said = f"{rebuilt.view} is rebuilt: generation {rebuilt.generation} is live, {events:,} events in {seconds:.1f} s."
-    return said + (f" {rebuilt.parked:,} keys are held back by dead letters." if rebuilt.parked else "")
+    if not rebuilt.parked:
+        return said
+    return f"{said} {rebuilt.parked:,} {'key is' if rebuilt.parked == 1 else 'keys are'} held back by dead letters."

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from diptych.cli.projection.looks import Looks
-from diptych.read import Checkpoint, Failure, Generation, Held, Pause, Standing, State
+from diptych.cli.projection.looks import Look, Looks
+from diptych.read import Checkpoint, Failure, Generation, Held, Mode, Pause, Standing, State
 
-LIVE, LAGGING, PARKED, FILLING, PAUSED = "live", "lagging", "parked", "filling", "paused"
+LIVE, IN_STEP, LAGGING, PARKED, FILLING, PAUSED = "live", "in step", "lagging", "parked", "filling", "paused"
 STANDS_STILL, NEVER_FILLED = "stands still", "never filled"
 
 NEEDS_SOMEBODY = (PARKED, PAUSED, STANDS_STILL, NEVER_FILLED)
@@ -56,6 +56,7 @@ class Row(msgspec.Struct, frozen=True):
 
     view: str
     state: str
+    mode: Mode
     generation: int | None
     position: int
     head: int
@@ -79,7 +80,7 @@ class Row(msgspec.Struct, frozen=True):
     @property
     def needs_somebody(self) -> bool:
         """Whether it does not come right without a person."""
-        return self.state in NEEDS_SOMEBODY or (self.state != LIVE and bool(self.idle))
+        return self.state in NEEDS_SOMEBODY or (self.state not in {LIVE, IN_STEP} and bool(self.idle))
 
 
 def rows_of(looks: Looks) -> list[Row]:
@@ -93,7 +94,8 @@ def row(standing: Standing, looks: Looks) -> Row:
     held = look.held.get(standing.view)
     return Row(
         view=standing.view,
-        state=state(standing),
+        state=state(standing, look),
+        mode="sync" if standing.view in look.sync else "async",
         generation=None if generation is None else generation.number,
         position=standing.position,
         head=max(look.head, standing.position),
@@ -111,7 +113,7 @@ def row(standing: Standing, looks: Looks) -> Row:
     )
 
 
-def state(standing: Standing) -> str:
+def state(standing: Standing, look: Look) -> str:
     """The most that is wrong with a view, in a word or two."""
     generation = standing.generation
     if generation is None:
@@ -124,7 +126,9 @@ def state(standing: Standing) -> str:
         return FILLING
     if standing.parked:
         return PARKED
-    return LIVE if standing.lag.events == 0 else LAGGING
+    if standing.lag.events:
+        return LAGGING
+    return IN_STEP if look.in_step.get(standing.view) == generation.fingerprint else LIVE
 
 
 def segment(at: Checkpoint, looks: Looks) -> Segment:

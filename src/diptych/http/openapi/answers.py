@@ -23,7 +23,7 @@ PROBLEM: Object = {
         "command_id": {"type": "string"},
         "expected": {"type": "integer", "description": "The version that the command was conditioned on."},
         "found": {"type": "integer", "description": "The version that the stream has."},
-        "view": {"type": "string", "description": "The view that is behind."},
+        "view": {"type": "string", "description": "The view that is behind, or cannot take what would have happened."},
         "position": {"type": "integer", "description": "The position that the view has reached."},
         "wanted": {"type": "integer", "description": "The token's position."},
         "held": {"type": "string", "description": 'What a dead letter holds back there, such as `key "7"`.'},
@@ -49,6 +49,7 @@ COMMAND = (
     | BODY
     | {
         403: "`forbidden`.",
+        500: "`projection-failed`: a view cannot take it, and nothing was kept. " + READING[500],
         409: "`command-in-flight`: the same key is at work; `conflict`: others kept coming in between.",
         412: "`precondition-failed`: the stream is not at the version of If-Match.",
         422: "A business rule said no: `code` is the rule's. Or `command-id-reused`: the key came with another body.",

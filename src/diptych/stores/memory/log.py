@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from diptych.errors import DiptychError, ProjectionFailed
 from diptych.log import (
@@ -31,16 +30,18 @@ from diptych.log import (
     RecordedEvent,
     RecordPage,
     Span,
+    SpanPage,
     StoredEvent,
     StoredKind,
     StreamEvents,
     Verdicts,
+    in_halves,
     judge,
     judge_batch,
 )
-from diptych.read import NOBODY, InStep, ViewShape
-from diptych.stores.memory.held import HeldGeneration, HeldViews
-from diptych.stores.memory.in_step import followed
+from diptych.read import NOBODY, InStep
+from diptych.stores.memory.held import HeldViews
+from diptych.stores.memory.in_step import Moved, followed
 
 
 class MemoryEvents:
@@ -101,7 +102,9 @@ class MemoryLog:
         try:
             return self._keep(streams, [append.command_id for append in group], partial(judge, group))
         except ProjectionFailed as error:
-            return [error] if len(group) == 1 else [(await self._commit([append]))[0] for append in group]
+            if len(group) == 1:
+                return [error]
+            return await in_halves(group, self._commit)
 
     def _keep(
         self, streams: Iterable[str], command_ids: Iterable[str], judged: Callable[[Facts, int], Verdicts]
@@ -123,15 +126,16 @@ class MemoryLog:
                 held.kinds.setdefault((event.type, event.schema), event.position)
             held.outcomes.update((outcome.command_id, Outcome(*outcome)) for outcome in verdicts.outcomes)
             held.events.extend(verdicts.events)
-            for shape, generation in followed:
-                self._views.keep(shape, generation)
+            for moved in followed:
+                self._views.keep(*moved)
         if verdicts.events:
             held.bell.ring(verdicts.events[-1].position)
-            for shape, _ in followed:
-                self._views.bell(shape).ring(verdicts.events[-1].position)
+            for moved in followed:
+                if moved.held.about.live:
+                    self._views.bell(moved.shape).ring(verdicts.events[-1].position)
         return verdicts.answers
 
-    def _followed(self, new: Sequence[RecordedEvent]) -> list[tuple[ViewShape[Any], HeldGeneration]]:
+    def _followed(self, new: Sequence[RecordedEvent]) -> list[Moved]:
         """The views that are kept in step, past the new events. Raises ProjectionFailed, Unavailable."""
         return followed(self._in_step, self._views, self._held.events, new) if new else []
 
@@ -149,8 +153,8 @@ class MemoryLog:
         return Boundary([_stored(event) for event in events if query.accepts(event.type, event.tags)], len(events))
 
     async def read(self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None) -> Page:
-        records, upto = await self.read_records(after, limit, types)
-        return Page([_stored(event) for event in records], upto)
+        records, upto, since = await self.read_records(after, limit, types)
+        return Page([_stored(event) for event in records], upto, since)
 
     async def read_records(
         self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None
@@ -161,9 +165,9 @@ class MemoryLog:
             end = page[-1].position
         else:
             end = newer[-1].position if newer else min(after, len(self._held.events))
-        return RecordPage(page, await self.anchor(end) or BEGINNING)
+        return RecordPage(page, await self.anchor(end) or BEGINNING, await self.anchor(after))
 
-    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> RecordPage:
+    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> SpanPage:
         held = self._held.events[:]
         head = len(held)
         fitting = [event for event in (reversed(held) if span.backwards else held) if span.accepts(event)]
@@ -172,7 +176,7 @@ class MemoryLog:
             end = page[-1].position
         else:
             end = min(span.after, head) if span.backwards else min((span.before or head + 1) - 1, head)
-        return RecordPage(page, await self.anchor(max(end, 0)) or BEGINNING)
+        return SpanPage(page, await self.anchor(max(end, 0)) or BEGINNING)
 
     async def head(self) -> Head:
         if not self._held.events:

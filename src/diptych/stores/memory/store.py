@@ -17,6 +17,7 @@ class MemoryStore:
     """See `diptych.stores.Store`. Each one is empty at first and is gone with its last user."""
 
     shared = False
+    apart = False
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock

@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from diptych.errors import Malformed
 from diptych.log import Anchor
 from diptych.messages import View
 from diptych.read import (
+    Changes,
     Checkpoint,
     Failure,
     Generation,
@@ -21,6 +23,8 @@ from diptych.read import (
     Skip,
     Snapshot,
     Superseded,
+    TableChanges,
+    TableShape,
     ViewShape,
     Withheld,
     Worker,
@@ -53,6 +57,7 @@ class MemoryViews:
     # Generations
 
     async def prepare(self, shape: ViewShape[Any], log_id: str, segments: int = 1) -> Generation:
+        _check_kind(shape)
         with self._held.lock:
             fitting = [one for one in self._held.of(shape) if one.about.fits(shape, log_id)]
             found = live_of(fitting, shape) or unfinished(fitting, shape)
@@ -67,6 +72,7 @@ class MemoryViews:
         anew: bool = False,
         onto: Anchor | None = None,
     ) -> Generation:
+        _check_kind(shape)
         with self._held.lock:
             if onto is not None:
                 return self._shown(shape, self._copy(shape, log_id, segments, onto))
@@ -106,10 +112,9 @@ class MemoryViews:
     async def resegment(self, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int) -> Generation:
         with self._held.lock:
             found = self._held.find(shape, at[0].generation)
-            there = [] if found is None else [(one.anchor, one.epoch) for one in found.about.checkpoints]
-            together = len({one.anchor for one in at}) == 1
-            if found is None or not together or there != [(one.anchor, one.epoch) for one in at]:
-                raise Superseded(f"the segments of generation {at[0].generation} of {shape.name} are not all there")
+            if found is None or not found.about.stands(at):
+                number = at[0].generation
+                raise Superseded(f"the segments of {shape.name}, generation {number}, are not as they were, or apart")
             divided = resegmented(found, segments)
             self._held.keep(shape, divided)
             return self._shown(shape, divided)
@@ -122,9 +127,9 @@ class MemoryViews:
                 raise Superseded(f"{shape.name} has no live generation that could be kept in step")
             self._held.in_step[shape.name] = shape.fingerprint
 
-    async def part(self, shape: ViewShape[Any]) -> None:
+    async def part(self, view: str) -> bool:
         with self._held.lock:
-            self._held.in_step.pop(shape.name, None)
+            return self._held.in_step.pop(view, None) is not None
 
     async def in_step(self) -> Sequence[Registered]:
         with self._held.lock:
@@ -181,12 +186,12 @@ class MemoryViews:
     async def commit(
         self,
         shape: ViewShape[V],
-        changes: Mapping[Key, V | None],
+        changes: Changes[V],
         at: Checkpoint,
         upto: Anchor,
         letters: Sequence[Letter] = (),
     ) -> Checkpoint:
-        _check(shape, changes)
+        rows = _checked(shape, changes)
         with self._held.lock:
             held = self._held.find(shape, at.generation)
             found = None if held is None else held.segment(at)
@@ -194,7 +199,7 @@ class MemoryViews:
                 raise Superseded(
                     f"generation {at.generation} of {shape.name} is not at {at.position} any more, or paused"
                 )
-            held = held.park(at.segment, letters).write(changes)
+            held = held.park(at.segment, letters).write(rows)
             checkpoint = found._replace(anchor=upto, failure=None, parked=held.parked(at.segment))
             held = moved(held, checkpoint)
             self._held.keep(shape, held)
@@ -206,8 +211,9 @@ class MemoryViews:
         with self._held.lock:
             held = self._held.find(shape, at.generation)
             found = None if held is None else held.segment(at)
-            if held is not None and found is not None and found.position == at.position:
-                self._held.keep(shape, moved(held, found._replace(failure=failure)))
+            if held is None or found is None or found.position != at.position:
+                raise Superseded(f"generation {at.generation} of {shape.name} is not at {at.position} any more")
+            self._held.keep(shape, moved(held, found._replace(failure=failure)))
         self._wake_all(shape)
         return at._replace(failure=failure)
 
@@ -225,7 +231,7 @@ class MemoryViews:
     ) -> Sequence[tuple[int, Letter]]:
         with self._held.lock:
             held = self._held.find(shape, generation)
-            found = [] if held is None else held.letters
+            found: Sequence[tuple[int, Letter]] = [] if held is None else held.letters
         fitting = [
             (segment, letter) for segment, letter in found if letter.position > after and hold in (None, letter.hold)
         ]
@@ -244,17 +250,17 @@ class MemoryViews:
         at: Checkpoint,
         hold: Hold,
         upto: int,
-        changes: Mapping[Key, V | None],
+        changes: Changes[V],
         left: Letter | None = None,
         skip: Skip | None = None,
     ) -> None:
-        _check(shape, changes)
+        rows = _checked(shape, changes)
         with self._held.lock:
             held = self._held.find(shape, at.generation)
             found = None if held is None else held.segment(at)
             if held is None or found is None or (hold.stream and found.position != at.position):
                 raise Superseded(f"segment {at.segment} of {shape.name} is not where it was at epoch {at.epoch}")
-            held = held.forget(at.segment, hold, upto).park(at.segment, [] if left is None else [left]).write(changes)
+            held = held.forget(at.segment, hold, upto).park(at.segment, [] if left is None else [left]).write(rows)
             if skip is not None:
                 self._held.skips.setdefault(shape.name, {})[skip.hold, skip.position] = skip
             settled = found._replace(epoch=found.epoch + 1, parked=held.parked(at.segment))
@@ -320,7 +326,18 @@ class MemoryViews:
             old.ring(2**63)
 
 
-def _check(shape: ViewShape[V], changes: Mapping[Key, V | None]) -> None:
+def _checked(shape: ViewShape[V], changes: Changes[V]) -> Mapping[Key, V | None]:
+    """Rows that any store could hold."""
+    assert not isinstance(changes, TableChanges)  # noqa: S101 - those who would make them are refused
     for row in changes.values():
         if row is not None:
             shape.check(row)
+    return changes
+
+
+def _check_kind(shape: ViewShape[Any]) -> None:
+    """Raises Malformed for what needs SQL."""
+    if isinstance(shape, TableShape):
+        raise Malformed(
+            f"memory:// has no SQL, which {shape.name} needs: a TableProjection runs on sqlite:// and postgresql://."
+        )

@@ -11,12 +11,14 @@ import msgspec
 
 from diptych.errors import DiptychError, OutcomeUnknown
 from diptych.log import (
+    Anchor,
     Append,
     FirstOutcome,
     Match,
     NewEvent,
     NoneNewer,
     Outcome,
+    StoredEvent,
     StreamAt,
     boundary_conflict,
     repeated,
@@ -35,6 +37,14 @@ class Place(NamedTuple):
 
     append: int
     nth: int
+
+
+class Kept(NamedTuple):
+    """Events that were added to the log after a position, and the last of them."""
+
+    began: int
+    events: Sequence[StoredEvent]
+    end: Anchor
 
 
 def binds(group: Sequence[Append]) -> list[Any]:
@@ -164,6 +174,24 @@ def answers(
         else:
             said.append(refusal(append, kind, position, version))
     return said
+
+
+def kept_events(group: Sequence[Append], kinds: Sequence[int], positions: Sequence[int]) -> Kept:
+    """What a group has added to the log; positions are those before each append's first event."""
+    kept = [append for append, kind in zip(group, kinds, strict=True) if kind == KEPT]
+    events = [(append.stream, event) for append in kept for event in append.events]
+    began = min([position for position, kind in zip(positions, kinds, strict=True) if kind == KEPT], default=0)
+    return kept_after(began, events)
+
+
+def kept_after(began: int, events: Sequence[tuple[str, NewEvent]]) -> Kept:
+    """Events that were added after a position, each with its stream."""
+    stored = [
+        StoredEvent(position, stream, event.type, event.schema, event.data)
+        for position, (stream, event) in enumerate(events, began + 1)
+    ]
+    last = events[-1][1].event_id if events else b""
+    return Kept(began, stored, Anchor(began + len(events), last))
 
 
 def accepted_before(group: Sequence[Append], kinds: Sequence[int]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from diptych.errors import DiptychError
 from diptych.log import Batch, FirstOutcome, Outcome, repeated, version_conflict
-from diptych.stores.postgres.append import ACCEPTED_BEFORE, KEPT, tags_text
+from diptych.stores.postgres.append import ACCEPTED_BEFORE, KEPT, Kept, kept_after, tags_text
 
 
 class Found(NamedTuple):
@@ -47,6 +47,12 @@ def batch_binds(batch: Batch) -> list[Any]:
         [event.data for event in events],
         [metadata for _, _, metadata in batch.events],
     ]
+
+
+def kept_batch(batch: Batch, found: Found) -> Kept:
+    """What a batch has added to the log."""
+    events = batch.events if found.kind == KEPT else ()
+    return kept_after(found.position, [(stream, event) for stream, event, _ in events])
 
 
 def batch_answer(batch: Batch, binds: list[Any], found: Found, before: Outcome | None) -> Outcome | DiptychError:

@@ -3,7 +3,8 @@
 Every function works on a connection, inside the transaction of whoever calls it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
@@ -13,9 +14,13 @@ import asyncpg
 import msgspec
 
 from diptych.log import BEGINNING, Anchor
-from diptych.read import Checkpoint, Failure, Generation, Pause, State, ViewShape
+from diptych.read import Checkpoint, Failure, Generation, Pause, State, TableShape, ViewShape
 from diptych.stores.postgres.connection import Connection, at_length
+from diptych.stores.postgres.own_tables import create
 from diptych.stores.postgres.rows import RowTable, short, sql_view
+from diptych.stores.rows import quoted
+
+_NUMBERED = re.compile(r"(?P<number>[0-9]+)(\$(?P<own>\w+))?")
 
 Tables = Callable[[ViewShape[Any], int], RowTable[Any]]
 
@@ -57,18 +62,24 @@ class Generations:
         """Keeps their segments from moving until the transaction ends."""
         await self._connection.execute(self._sql["stop"], self._shape.name)
 
-    async def tables(self) -> list[int]:
-        """The numbers of the tables that are there, also of generations that are gone or forgotten."""
-        prefix = f"{short(self._shape.name)}_"
-        names = await self._connection.fetch(self._sql["tables"], self._place.schema, prefix)
-        numbers = [name.removeprefix(prefix) for (name,) in names]
-        return [int(number) for number in numbers if number.isdigit()]
+    async def tables(self) -> dict[int, dict[str, str]]:
+        """The tables that are there, also of generations that are gone or forgotten, by the names that SQL uses.
 
-    async def leftovers(self) -> list[int]:
-        """The numbers of the tables of generations that are gone."""
+        A generation has one of the view's name, or those of a projection's own, whose names come behind a `$`.
+        """
+        prefix = f"{short(self._shape.name)}_"
+        found: dict[int, dict[str, str]] = {}
+        for (name,) in await self._connection.fetch(self._sql["tables"], self._place.schema, prefix):
+            if (parts := _NUMBERED.fullmatch(name.removeprefix(prefix))) is not None:
+                shown = parts["own"] or self._shape.name
+                found.setdefault(int(parts["number"]), {})[shown] = f"{quoted(self._place.schema)}.{quoted(name)}"
+        return found
+
+    async def leftovers(self) -> list[Collection[str]]:
+        """The tables of each generation that is gone."""
         tables = await self.tables()  # first: a table is never there before its generation
         known = {generation.number for generation in await self.all()}
-        return [number for number in tables if number not in known]
+        return [own.values() for number, own in tables.items() if number not in known]
 
     async def add(self, log_id: str, segments: int, anchor: Anchor = BEGINNING) -> Generation:
         """A generation without rows, that stands at an event, in the place of an unfinished one."""
@@ -78,7 +89,7 @@ class Generations:
                 await self.remove(found.number)
         highest = max(await self.tables(), default=0)
         number: int = await self._connection.fetchval(self._sql["next_number"], name, highest)
-        await self._connection.execute(self._place.tables(self._shape, number).create())
+        await create(self._connection, self._shape, number, self._place.schema)
         await self._connection.execute(self._sql["add"], name, number, fingerprint, log_id)
         await self._connection.execute(self._sql["divide"], name, number, segments, 1, *anchor, None)
         return await self.there(number)
@@ -98,7 +109,9 @@ class Generations:
         await at_length(self._connection, sql, self._shape.name, source, upto, number)
 
     async def complete(self, number: int) -> None:
-        """A generation has its indexes, if it is there."""
+        """A generation has its indexes, if it is there. Tables of a projection's own have had theirs all along."""
+        if isinstance(self._shape, TableShape):
+            return
         with suppress(asyncpg.exceptions.UndefinedTableError):
             async with self._connection.transaction():
                 for statement in self._place.tables(self._shape, number).complete():
@@ -155,12 +168,19 @@ class Generations:
         await self._connection.execute(self._sql["change_state"], self._shape.name, number, state.value)
 
     async def _show(self, number: int | None) -> None:
-        """Puts the SQL view of the view's own name on the table of a generation, of whatever shape that is."""
-        table = None if number is None else self._place.tables(self._shape, number).table
-        columns = [] if table is None else await self._connection.fetch(self._sql["columns"], table)
-        for statement in sql_view(self._place.schema, self._shape.name, table, [name for (name,) in columns]):
-            await self._connection.execute(statement)
+        """Puts the SQL view of the view's own name, or those of its tables' names, on the tables of a generation."""
+        tables = await self.tables()
+        before = await self._connection.fetchval(self._sql["shown"], self._shape.name)
+        for name in tables.get(before, ()):
+            await self._show_as(name, None)
+        for name, table in tables.get(number or 0, {}).items():
+            await self._show_as(name, table)
         await self._connection.execute(self._sql["note_shown"], self._shape.name, number)
+
+    async def _show_as(self, name: str, table: str | None) -> None:
+        columns = [] if table is None else await self._connection.fetch(self._sql["columns"], table)
+        for statement in sql_view(self._place.schema, name, table, [column for (column,) in columns]):
+            await self._connection.execute(statement)
 
     async def _paused(self) -> Pause | None:
         return _pause(await self._connection.fetchval(self._sql["paused"], self._shape.name))
@@ -172,12 +192,6 @@ def fitting(
     """The generation that fits in the first of these states that there is one in."""
     by_state = {found.state: found for found in there if found.fits(shape, log_id)}
     return next((by_state[state] for state in wanted if state in by_state), None)
-
-
-def stands(found: Generation, at: Sequence[Checkpoint]) -> bool:
-    """Whether all segments are still where they were seen, and at one position."""
-    there = [(one.anchor, one.epoch) for one in found.checkpoints]
-    return there == [(one.anchor, one.epoch) for one in at] and len({one.anchor for one in at}) == 1
 
 
 def generations_of(rows: Iterable[asyncpg.Record]) -> list[Generation]:

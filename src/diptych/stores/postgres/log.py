@@ -29,17 +29,28 @@ from diptych.log import (
     RecordedEvent,
     RecordPage,
     Span,
+    SpanPage,
     StoredEvent,
     StoredKind,
     StreamEvents,
+    in_halves,
     wait_past,
 )
 from diptych.log.conditions import STREAM_SEPARATOR
 from diptych.read import NOBODY, InStep
 from diptych.stores.owner import check_owner
 from diptych.stores.postgres.address import Address
-from diptych.stores.postgres.append import ACCEPTED_BEFORE, KEPT, accepted_before, answers, binds, binds_of_one
-from diptych.stores.postgres.batch import Found, batch_answer, batch_binds
+from diptych.stores.postgres.append import (
+    ACCEPTED_BEFORE,
+    KEPT,
+    Kept,
+    accepted_before,
+    answers,
+    binds,
+    binds_of_one,
+    kept_events,
+)
+from diptych.stores.postgres.batch import Found, batch_answer, batch_binds, kept_batch
 from diptych.stores.postgres.bells import ViewBells
 from diptych.stores.postgres.blockers import held_up
 from diptych.stores.postgres.connection import (
@@ -52,7 +63,7 @@ from diptych.stores.postgres.connection import (
     milliseconds,
     translate,
 )
-from diptych.stores.postgres.in_step import OUT_OF_STEP, KeptInStep
+from diptych.stores.postgres.in_step import OUT_OF_STEP, KeptBy, KeptInStep
 from diptych.stores.postgres.listener import Listener
 from diptych.stores.postgres.loads import Loads
 from diptych.stores.postgres.schema import check_schema
@@ -60,6 +71,9 @@ from diptych.stores.postgres.writer import Undecided, Writer
 
 LOCK_TIMEOUT = timedelta(seconds=5)
 """How long an append waits for the log's lock before it says that it cannot write."""
+
+ATTEMPTS = 3
+"""How often an append is tried while which views are kept in step is changing."""
 
 SCAN_EVENTS = 100_000
 """Events that one page of a filtered read looks at, so that a read for rare types stays short."""
@@ -148,25 +162,19 @@ class PostgresLog:
         return await self._lane.append(append)
 
     async def _commit(self, group: Sequence[Append]) -> Answers:
-        """Commits the group, or, where one append's data makes that fail, each by itself."""
+        """Commits the group, or, where one append's data makes that fail, its halves."""
         try:
             return await self._commit_group(group)
         except (ProjectionFailed, *BAD_DATA) as error:
             if len(group) == 1:
                 return [self._refusal("append", error)]
-            return [await self._commit_alone(append) for append in group]
+            return await in_halves(group, self._commit)
 
     def _refusal(self, what: str, error: Exception) -> DiptychError:
         """What there is to say of data that the store, or a view that is kept in step, does not take."""
         if isinstance(error, ProjectionFailed):
             return error
         return Unavailable(f"{self._address.shown} does not take this {what}: {error}")
-
-    async def _commit_alone(self, append: Append) -> Outcome | DiptychError:
-        try:
-            return (await self._commit([append]))[0]
-        except DiptychError as error:
-            return error
 
     async def append_batch(self, batch: Batch) -> Outcome:
         return await self._lane.alone(partial(self._commit_batch, batch))
@@ -175,7 +183,8 @@ class PostgresLog:
         kinds = {(event.type, event.schema) for _, event, _ in batch.events}
         values = batch_binds(batch)
         try:
-            found = Found(*await self._call("append_batch", not kinds <= self._kinds, *values))
+            kept = partial(_kept_batch, batch)
+            found = Found(*await self._call("append_batch", kept, not kinds <= self._kinds, *values))
         except Undecided as error:
             return OutcomeUnknown(batch.command_id, str(error))
         except (ProjectionFailed, *BAD_DATA) as error:
@@ -199,11 +208,11 @@ class PostgresLog:
         if head > self._bell.position:
             self._bell.ring(head)
 
-    async def _call(self, function: str, *values: object) -> asyncpg.Record:
+    async def _call(self, function: str, kept: KeptBy, *values: object) -> asyncpg.Record:
         """What one of the functions says. Raises Undecided, Unavailable, and BAD_DATA as it is."""
         around = [str(milliseconds(LOCK_TIMEOUT)), None if self._clock is None else self._clock()]
         try:
-            return await self._appended(self._sql[function], around, values)
+            return await self._appended(self._sql[function], around, values, kept)
         except asyncpg.exceptions.LockNotAvailableError as error:
             raise await held_up(self._address, self._pool, LOCK_TIMEOUT) from error
         except BAD_DATA:
@@ -211,15 +220,19 @@ class PostgresLog:
         except DRIVER_ERRORS as error:
             raise translate(error, self._address) from error
 
-    async def _appended(self, sql: str, around: Sequence[object], values: Sequence[object]) -> asyncpg.Record:
+    async def _appended(
+        self, sql: str, around: Sequence[object], values: Sequence[object], kept: KeptBy
+    ) -> asyncpg.Record:
         """One statement; or, where views are kept in step, a transaction that brings them forward as well."""
-        for _ in range(2):
+        for _ in range(ATTEMPTS):
             following = self._in_step.following
             binds = [*around, following, *values]
             try:
                 if not following:
                     return await self._writer.fetch(sql, binds)
-                return await self._writer.run(partial(self._in_step.append, sql, binds))
+                return await self._writer.run(partial(self._in_step.append, sql, binds, kept))
+            except asyncpg.exceptions.DeadlockDetectedError:  # with whoever moves the segments of several views
+                continue
             except asyncpg.PostgresError as error:
                 if error.sqlstate != OUT_OF_STEP:
                     raise
@@ -237,8 +250,8 @@ class PostgresLog:
         kinds = {(event.type, event.schema) for append in group for event in append.events}
         new_kinds = not kinds <= self._kinds
         if len(group) == 1 and not new_kinds and (values := binds_of_one(group[0])) is not None:
-            return [[number] for number in await self._call("append_one", *values)]
-        found = await self._call("append_group", new_kinds, *binds(group))
+            return [[number] for number in await self._call("append_one", partial(_kept_one, group), *values)]
+        found = await self._call("append_group", partial(_kept_group, group), new_kinds, *binds(group))
         if KEPT in found[0]:
             self._kinds |= {
                 (event.type, event.schema)
@@ -278,18 +291,18 @@ class PostgresLog:
         return await self._pool.run(work)
 
     async def read(self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None) -> Page:
-        rows, upto = await self._page("read", after, limit, types, 2)
-        return Page([_stored(row[:5]) for row in rows], upto)
+        rows, upto, since = await self._page("read", after, limit, types, 2)
+        return Page([_stored(row[:5]) for row in rows], upto, since)
 
     async def read_records(
         self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None
     ) -> RecordPage:
-        rows, upto = await self._page("read_records", after, limit, types, 3)
-        return RecordPage([_record(row) for row in rows], upto)
+        rows, upto, since = await self._page("read_records", after, limit, types, 3)
+        return RecordPage([_record(row) for row in rows], upto, since)
 
-    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> RecordPage:
+    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> SpanPage:
         by = "stream" if span.stream is not None else "tags" if span.tags else "scan"
-        piece = span.piece((await self.head()).position, SCAN_EVENTS if by == "scan" else None)
+        piece = span.piece((await self.head()).position, None if span.is_indexed else SCAN_EVENTS)
         statement = self._find[f"find_by_{by}"]
         values = [
             piece.low,
@@ -297,19 +310,18 @@ class PostgresLog:
             sorted(span.types),
             None if span.category is None else span.category + STREAM_SEPARATOR,
             limit,
-            *([span.stream] if by == "stream" else []),
-            *([sorted(span.tags)] if by != "scan" else []),
+            *([] if by == "scan" else [span.stream if by == "stream" else min(span.tags), sorted(span.tags)]),
         ]
         if span.backwards:
             statement = statement.replace(" ASC ", " DESC ")
         rows = await self._pool.run(lambda connection: connection.fetch(statement, *values))
         upto = rows[-1]["position"] if len(rows) == limit else piece.upto
-        return RecordPage([_record(row) for row in rows], await self.anchor(upto) or BEGINNING)
+        return SpanPage([_record(row) for row in rows], await self.anchor(upto) or BEGINNING)
 
     async def _page(
         self, statement: str, after: int, limit: int, types: Collection[str] | None, type_column: int
-    ) -> tuple[Rows, Anchor]:
-        """Rows in order, and the last event that was looked at.
+    ) -> tuple[Rows, Anchor, Anchor | None]:
+        """Rows in order, the last event that was looked at, and the one that was read after, if the log has it.
 
         Events come to be seen in order, so that what follows on a page is all that there was when it was read.
         """
@@ -319,11 +331,14 @@ class PostgresLog:
             rows = await self._fetch(f"{statement}_types", after, limit, list(types), SCAN_EVENTS)
         if not rows:
             last = await self._fetch("last_upto", after)
-            return rows, Anchor(*last[0]) if last else BEGINNING
-        upto = Anchor(rows[-1]["position"], rows[-1]["event_id"])
-        if types is not None and rows[-1][type_column] not in types:
+            return rows, Anchor(*last[0]) if last else BEGINNING, None if after else BEGINNING
+        first, upto = [Anchor(row["position"], row["event_id"]) for row in (rows[0], rows[-1])]
+        since = None if after else BEGINNING
+        if first.position == after:
+            since, rows = first, rows[1:]
+        if types is not None and rows and rows[-1][type_column] not in types:
             rows = rows[:-1]
-        return rows, upto
+        return rows, upto, since
 
     async def head(self) -> Head:
         rows = await self._fetch("head")
@@ -372,6 +387,18 @@ def _selection(match: Match) -> tuple[str, list[object]]:
     if match.types:
         return "select_by_types", [sorted(match.types)]
     return "select_all", []
+
+
+def _kept_one(group: Sequence[Append], row: asyncpg.Record) -> Kept:
+    return kept_events(group, [row[0]], [row[1]])
+
+
+def _kept_group(group: Sequence[Append], row: asyncpg.Record) -> Kept:
+    return kept_events(group, row[0], row[1])
+
+
+def _kept_batch(batch: Batch, row: asyncpg.Record) -> Kept:
+    return kept_batch(batch, Found(*row))
 
 
 def _event(row: asyncpg.Record) -> StoredEvent:

@@ -80,34 +80,36 @@ SELECT position, stream, type, schema, data FROM diptych.event WHERE type = ANY 
 SELECT position, stream, type, schema, data FROM diptych.event;
 
 -- name: read
--- purpose: a page of the log
+-- purpose: a page of the log, and first of all the event that it is read after, if there is one
 -- binds: after, limit
-SELECT position, stream, type, schema, data, event_id FROM diptych.event WHERE position > $1 ORDER BY position LIMIT $2;
+SELECT position, stream, type, schema, data, event_id FROM diptych.event
+WHERE position >= $1 ORDER BY position LIMIT $2 + least($1, 1);
 
 -- name: read_types
--- purpose: a page of the log's events of some types, and the last event that was looked at, of whatever type; the inner
--- limit keeps the planner from gathering all events of the types first
+-- purpose: a page of the log's events of some types, the event that it is read after, and the last that was looked at,
+-- of whatever types; the inner limit keeps the planner from gathering all events of the types first
 -- binds: after, limit, types, number of events to look at
 SELECT position, stream, type, schema, data, event_id FROM (
-    SELECT * FROM diptych.event WHERE position > $1 ORDER BY position LIMIT $4
+    SELECT * FROM diptych.event WHERE position >= $1 ORDER BY position LIMIT $4 + least($1, 1)
 ) AS looked_at
-WHERE type = ANY ($3) OR position = least($1 + $4, (SELECT max(position) FROM diptych.event))
-ORDER BY position LIMIT $2;
+WHERE type = ANY ($3) OR position IN ($1, least($1 + $4, (SELECT max(position) FROM diptych.event)))
+ORDER BY position LIMIT $2 + least($1, 1);
 
 -- name: read_records
--- purpose: a page of the log, whole records
+-- purpose: a page of the log, and the event that it is read after; whole records
 -- binds: after, limit
 SELECT position, stream, version, type, schema, event_id, recorded_at, tags, data, metadata FROM diptych.event
-WHERE position > $1 ORDER BY position LIMIT $2;
+WHERE position >= $1 ORDER BY position LIMIT $2 + least($1, 1);
 
 -- name: read_records_types
--- purpose: a page of the log's events of some types, and the last event that was looked at; whole records
+-- purpose: a page of the log's events of some types, the event that it is read after, and the last that was looked at;
+-- whole records
 -- binds: after, limit, types, number of events to look at
 SELECT position, stream, version, type, schema, event_id, recorded_at, tags, data, metadata FROM (
-    SELECT * FROM diptych.event WHERE position > $1 ORDER BY position LIMIT $4
+    SELECT * FROM diptych.event WHERE position >= $1 ORDER BY position LIMIT $4 + least($1, 1)
 ) AS looked_at
-WHERE type = ANY ($3) OR position = least($1 + $4, (SELECT max(position) FROM diptych.event))
-ORDER BY position LIMIT $2;
+WHERE type = ANY ($3) OR position IN ($1, least($1 + $4, (SELECT max(position) FROM diptych.event)))
+ORDER BY position LIMIT $2 + least($1, 1);
 
 -- name: event_at
 -- purpose: what identifies and dates the event at a position

@@ -11,11 +11,23 @@ import msgspec
 from diptych.errors import Unavailable
 from diptych.log import Anchor
 from diptych.messages import View
-from diptych.read import Checkpoint, Failure, Key, Letter, Superseded, ViewShape, Withheld
+from diptych.read import (
+    Changes,
+    Checkpoint,
+    Failure,
+    Key,
+    Letter,
+    Superseded,
+    TableChanges,
+    TableShape,
+    ViewShape,
+    Withheld,
+)
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.bells import ViewBells, bell_name
 from diptych.stores.postgres.connection import UNSYNCED, Connection, Pool, milliseconds
 from diptych.stores.postgres.letters import Letters
+from diptych.stores.postgres.own_tables import OwnTables
 from diptych.stores.postgres.rows import RowTable, find_rows
 from diptych.stores.postgres.writing import Writing, write
 
@@ -47,6 +59,7 @@ class PostgresProjected:
         self._sql = view_statements(address)
         self._writers = Pool(address, "projector", WRITERS, UNSYNCED)
         self._commits: dict[tuple[str, int], Writing[Any]] = {}
+        self._owned: dict[tuple[str, int], OwnTables] = {}
 
     async def load(self, shape: ViewShape[V], keys: Collection[Key], at: Checkpoint) -> dict[Key, V]:
         table: RowTable[V] = self._table(shape, at.generation)
@@ -63,30 +76,34 @@ class PostgresProjected:
     async def commit(
         self,
         shape: ViewShape[V],
-        changes: Mapping[Key, V | None],
+        changes: Changes[V],
         at: Checkpoint,
         upto: Anchor,
         letters: Sequence[Letter] = (),
     ) -> Checkpoint:
-        sql, rows = self._commit_of(shape, at.generation).prepare(changes)
+        sql, rows = self._moving(shape, at.generation, changes)
         bell = bell_name(shape) if at.segments == 1 else None
         binds = (*upto, shape.name, at.generation, at.segment, at.position, at.epoch, bell, *rows)
 
-        async def work(connection: Connection) -> tuple[bool | None, int]:
-            """Whether the generation is live (None where nothing moved), and how much is held back now."""
-            if not letters:
-                return await write(connection, sql, binds), at.parked
+        async def move(connection: Connection) -> bool:
+            """Whether the generation is live."""
+            if (live := await write(connection, sql, binds)) is None:
+                raise Superseded(
+                    f"segment {at.segment} of generation {at.generation} of {shape.name} is not at {at.position} any "
+                    "more, or paused"
+                )
+            return live
+
+        async def work(connection: Connection) -> tuple[bool, int]:
+            """Whether the generation is live, and how much is held back now."""
+            if not letters and not isinstance(changes, TableChanges):
+                return await move(connection), at.parked
             async with connection.transaction():
-                live = await write(connection, sql, binds)
-                parked = 0 if live is None else await self._letters(connection, shape).park(at, letters)
-                return live, parked
+                await self._write_own(connection, shape, at, changes)
+                live = await move(connection)
+                return live, await self._letters(connection, shape).park(at, letters) if letters else at.parked
 
         live, parked = await self._writers.run(work)
-        if live is None:
-            raise Superseded(
-                f"segment {at.segment} of generation {at.generation} of {shape.name} is not at {at.position} any more, "
-                "or paused"
-            )
         if live:
             await self._ring(shape, at, upto.position)
         return at._replace(anchor=upto, failure=None, parked=parked)
@@ -94,7 +111,8 @@ class PostgresProjected:
     async def record_failure(self, shape: ViewShape[Any], at: Checkpoint, failure: Failure) -> Checkpoint:
         stored = msgspec.json.encode(failure)
         binds = (stored, shape.name, at.generation, at.segment, at.position, at.epoch)
-        await self._writers.run(lambda connection: connection.execute(self._sql["fail"], *binds))
+        if not await self._writers.run(lambda connection: connection.fetch(self._sql["fail"], *binds)):
+            raise Superseded(f"segment {at.segment} of {shape.name} is not at {at.position} any more")
         self._bells.wake_all(shape.name)
         return at._replace(failure=failure)
 
@@ -135,6 +153,26 @@ class PostgresProjected:
 
     def _letters(self, connection: Connection, shape: ViewShape[Any]) -> Letters:
         return Letters(connection, self._sql, shape.name)
+
+    def _moving(self, shape: ViewShape[V], number: int, changes: Changes[V]) -> tuple[str, list[Any]]:
+        """The statement that moves a segment and writes rows, if there are any, with its binds for these."""
+        if isinstance(changes, TableChanges) or isinstance(shape, TableShape):
+            return self._sql["advance"], []
+        return self._commit_of(shape, number).prepare(changes)
+
+    async def _write_own(
+        self, connection: Connection, shape: ViewShape[Any], at: Checkpoint, changes: Changes[Any]
+    ) -> None:
+        """Has handlers write the tables of a projection's own, if that is what the changes are."""
+        if isinstance(changes, TableChanges) and isinstance(shape, TableShape):
+            await self._own_tables(shape, at.generation).write(connection, self._sql, at, changes)
+
+    def _own_tables(self, shape: TableShape, number: int) -> OwnTables:
+        tables = self._owned.get((shape.fingerprint, number))
+        if tables is None:
+            tables = OwnTables(shape, number, self._address.views_schema)
+            self._owned[shape.fingerprint, number] = tables
+        return tables
 
     def _commit_of(self, shape: ViewShape[V], number: int) -> Writing[V]:
         writing = self._commits.get((shape.fingerprint, number))

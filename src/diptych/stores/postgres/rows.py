@@ -152,10 +152,6 @@ class RowTable(Rows[V]):
         """The statement that copies the rows of another generation of the same shape."""
         return f"INSERT INTO {self.table} ({self.columns}) SELECT {self.columns} FROM {other.table}"  # noqa: S608 - names
 
-    def drop(self) -> str:
-        """The statement that drops the table, when no SQL view is on it any more."""
-        return f"DROP TABLE IF EXISTS {self.table}"
-
     # Rows
 
     def lookup(self, keys: Collection[Key]) -> tuple[str, list[Any]]:
@@ -172,6 +168,11 @@ class RowTable(Rows[V]):
             f"SELECT {columns} FROM {row_arrays(self.keys, 'wanted', 1)} JOIN {self.table} AS row ON "  # noqa: S608 - names
             + " AND ".join(f"row.{quoted(key.name)} = wanted.{quoted(key.name)}" for key in self.keys)
         )
+
+
+def dropped(tables: Iterable[str]) -> str:
+    """The statement that drops tables, when no SQL view is on them any more."""
+    return f"DROP TABLE IF EXISTS {', '.join(tables)}"
 
 
 async def find_rows(connection: Connection, table: RowTable[V], keys: Sequence[Key]) -> dict[Key, V]:

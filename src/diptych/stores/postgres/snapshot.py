@@ -72,7 +72,6 @@ class PostgresSnapshot:
         self._sql = sql
         self._make_table = tables
         self._numbers: dict[ViewShape[Any], int] = {}
-        self._tables: dict[ViewShape[Any], RowTable[Any]] = {}
         self._turn = asyncio.Lock()
         self._over = False
 
@@ -90,7 +89,6 @@ class PostgresSnapshot:
         rows = await self._run(lambda connection: connection.fetch(live, shape.name, shape.fingerprint))
         found = live_of(rows) or await self._filling(shape)
         self._numbers[shape] = found.number
-        self._tables[shape] = self._make_table(shape, found.number)
         return found
 
     async def _filling(self, shape: ViewShape[Any]) -> Generation:
@@ -116,11 +114,11 @@ class PostgresSnapshot:
         return await self._run(lambda connection: self._letters(connection, shape).count(number, after, upto))
 
     async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:
-        table: RowTable[V] = self._tables[shape]
+        table = self._table(shape)
         return await self._run(lambda connection: find_rows(connection, table, keys))
 
     async def select(self, shape: ViewShape[V], selector: Selector) -> list[V]:
-        table: RowTable[V] = self._tables[shape]
+        table = self._table(shape)
         limit = MAX_ROWS + 1 if selector.limit is None else selector.limit
         sql, binds = PostgresSelect(table).rows(selector, limit)
         rows = await self._run(lambda connection: connection.fetch(sql, *binds))
@@ -129,13 +127,13 @@ class PostgresSnapshot:
         return [table.decode(row) for row in rows]
 
     async def count(self, shape: ViewShape[Any], selector: Selector) -> int:
-        sql, binds = PostgresSelect(self._tables[shape]).count(selector)
+        sql, binds = PostgresSelect(self._table(shape)).count(selector)
         number: int = await self._run(lambda connection: connection.fetchval(sql, *binds))
         return number
 
     async def total(self, shape: ViewShape[Any], field: str, selector: Selector) -> Any:
         column = shape.column(field)
-        sql, binds = PostgresSelect(self._tables[shape]).total(column, selector)
+        sql, binds = PostgresSelect(self._table(shape)).total(column, selector)
         found = await self._run(lambda connection: connection.fetchval(sql, *binds))
         kind = {Kind.DECIMAL: Decimal, Kind.REAL: float}.get(column.kind, int)
         return kind(found or 0)
@@ -162,6 +160,10 @@ class PostgresSnapshot:
         if len(rows) > MAX_ROWS:
             raise TooLarge(f"The statement gives more than {MAX_ROWS} rows; add a LIMIT.")
         return [dict(row) for row in rows]
+
+    def _table(self, shape: ViewShape[V]) -> RowTable[V]:
+        """The table of a view whose generation was read."""
+        return self._make_table(shape, self._numbers[shape])
 
     def _letters(self, connection: Connection, shape: ViewShape[Any]) -> Letters:
         return Letters(connection, self._sql, shape.name)

@@ -20,6 +20,7 @@ class PostgresStore:
     """
 
     shared = True
+    apart = False
 
     def __init__(self, url: str, clock: Callable[[], int] | None = None) -> None:
         self.address = address_of(url)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
 from functools import partial
@@ -12,11 +12,11 @@ from diptych.errors import Unavailable
 from diptych.log import Anchor
 from diptych.messages import View
 from diptych.read import (
+    Changes,
     Checkpoint,
     Generation,
     Held,
     Hold,
-    Key,
     Letter,
     Pause,
     Registered,
@@ -24,16 +24,19 @@ from diptych.read import (
     Snapshot,
     State,
     Superseded,
+    TableChanges,
+    TableShape,
     ViewShape,
     Worker,
 )
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.bells import ViewBells
 from diptych.stores.postgres.connection import Connection, Pool, milliseconds
-from diptych.stores.postgres.generations import Generations, Place, fitting, live_of, stands
+from diptych.stores.postgres.generations import Generations, Place, fitting, live_of
 from diptych.stores.postgres.leases import Leases
 from diptych.stores.postgres.listener import Listener
 from diptych.stores.postgres.projected import PostgresProjected
+from diptych.stores.postgres.rows import dropped
 from diptych.stores.postgres.schema import check_schema
 from diptych.stores.postgres.snapshot import ViewReaders
 from diptych.stores.postgres.writing import Writing, write
@@ -118,23 +121,6 @@ class PostgresViews(PostgresProjected):
         await self._sweep(shape)
         return begun
 
-    async def join(self, shape: ViewShape[Any]) -> None:
-        async def work(connection: Connection) -> None:
-            generations = self._of(connection, shape)
-            await generations.take_turn()
-            if not any(one.live and one.fingerprint == shape.fingerprint for one in await generations.all()):
-                raise Superseded(f"{shape.name} has no live generation that could be kept in step")
-            await connection.execute(self._sql["join"], shape.name, shape.fingerprint)
-
-        await self._in_transaction(work)
-
-    async def part(self, shape: ViewShape[Any]) -> None:
-        await self._in_transaction(lambda connection: connection.execute(self._sql["part"], shape.name))
-
-    async def in_step(self) -> Sequence[Registered]:
-        rows = await self._writers.run(lambda connection: connection.fetch(self._sql["in_step"]))
-        return [Registered(*row) for row in rows]
-
     async def complete(self, shape: ViewShape[Any], number: int) -> None:
         await self._writers.run(lambda connection: self._of(connection, shape).complete(number))
 
@@ -182,8 +168,8 @@ class PostgresViews(PostgresProjected):
             await generations.take_turn()
             await generations.stop()
             found = await generations.find(number)
-            if found is None or not stands(found, at):
-                raise Superseded(f"generation {number} of {shape.name} is not at {at[0].position} as a whole any more")
+            if found is None or not found.stands(at):
+                raise Superseded(f"the segments of {shape.name}, generation {number}, are not as they were, or apart")
             await generations.divide(found, segments)
             await self._letters(connection, shape).deal(number, segments)
             return await generations.there(number)
@@ -207,14 +193,35 @@ class PostgresViews(PostgresProjected):
     async def _sweep(self, shape: ViewShape[Any]) -> None:
         """Drops the tables of generations that are gone. One that somebody still reads stays until the next time."""
 
-        async def work(connection: Connection, number: int) -> None:
+        async def work(connection: Connection, tables: Collection[str]) -> None:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL lock_timeout = {milliseconds(DROP_TIMEOUT)}")
-                await connection.execute(self._table(shape, number).drop())
+                await connection.execute(dropped(tables))
 
-        for number in await self._writers.run(lambda connection: self._of(connection, shape).leftovers()):
+        for tables in await self._writers.run(lambda connection: self._of(connection, shape).leftovers()):
             with suppress(Unavailable):
-                await self._writers.run(partial(work, number=number))
+                await self._writers.run(partial(work, tables=tables))
+
+    # In step with the log
+
+    async def join(self, shape: ViewShape[Any]) -> None:
+        async def work(connection: Connection) -> None:
+            await connection.execute(self._sql["stop_appends"])
+            generations = self._of(connection, shape)
+            await generations.take_turn()
+            if not any(one.live and one.fingerprint == shape.fingerprint for one in await generations.all()):
+                raise Superseded(f"{shape.name} has no live generation that could be kept in step")
+            await connection.execute(self._sql["join"], shape.name, shape.fingerprint)
+
+        await self._in_transaction(work)
+
+    async def part(self, view: str) -> bool:
+        parted = await self._in_transaction(lambda connection: connection.fetchval(self._sql["part"], view))
+        return parted is not None
+
+    async def in_step(self) -> Sequence[Registered]:
+        rows = await self._writers.run(lambda connection: connection.fetch(self._sql["in_step"]))
+        return [Registered(*row) for row in rows]
 
     # Leases
 
@@ -257,16 +264,16 @@ class PostgresViews(PostgresProjected):
         at: Checkpoint,
         hold: Hold,
         upto: int,
-        changes: Mapping[Key, V | None],
+        changes: Changes[V],
         left: Letter | None = None,
         skip: Skip | None = None,
     ) -> None:
-        writing = Writing(self._table(shape, at.generation), self._sql["settle"], _SETTLE_BINDS)
-        sql, rows = writing.prepare(changes)
-        position = at.position if hold.stream else None
+        sql, rows = self._settling(shape, at.generation, changes)
+        position = at.position if hold.stream and not isinstance(shape, TableShape) else None
         binds = (shape.name, at.generation, at.segment, at.epoch, position, *rows)
 
         async def work(connection: Connection) -> None:
+            await self._write_own(connection, shape, at, changes)
             if await write(connection, sql, binds) is None:
                 raise Superseded(f"segment {at.segment} of {shape.name} is not where it was at epoch {at.epoch}")
             letters = self._letters(connection, shape)
@@ -277,6 +284,13 @@ class PostgresViews(PostgresProjected):
 
         await self._in_transaction(work)
         self._bells.wake_all(shape.name)
+
+    def _settling(self, shape: ViewShape[V], number: int, changes: Changes[V]) -> tuple[str, list[Any]]:
+        """The statement that fences off the projector and writes rows, if there are any, with its binds for these."""
+        sql = self._sql["settle"]
+        if isinstance(changes, TableChanges) or isinstance(shape, TableShape):
+            return sql, []
+        return Writing(self._table(shape, number), sql, _SETTLE_BINDS).prepare(changes)
 
     async def skips(self, shape: ViewShape[Any]) -> Sequence[Skip]:
         return await self._writers.run(lambda connection: self._letters(connection, shape).skips())

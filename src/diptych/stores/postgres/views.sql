@@ -104,6 +104,14 @@ WHERE name = $3 AND generation = $4 AND segment = $5 AND position = $6 AND epoch
 RETURNING live,
     CASE WHEN live AND $8::text IS NOT NULL THEN pg_notify('diptych', 'view ' || position || ' ' || $8)::text END;
 
+-- name: write_alone
+-- purpose: keep others from writing the tables of the same generation in this transaction, which waits for locks, works on a
+-- statement and stands idle in between for so long and no longer
+-- binds: name, generation, longest wait, longest statement or idle time (milliseconds, as text)
+SELECT set_config('lock_timeout', $3, true), set_config('statement_timeout', $4, true),
+    set_config('idle_in_transaction_session_timeout', $4, true),
+    pg_advisory_xact_lock(1146115159, hashtext($1 || ' ' || $2::bigint));
+
 -- name: ring
 -- purpose: say up to where all segments of a live generation are, if that has changed with one that was at a position
 -- binds: name, generation, position, bell
@@ -147,6 +155,10 @@ SELECT pg_notify('diptych', 'wake ' || $1);
 -- purpose: the views that every append brings forward
 SELECT name, fingerprint FROM diptych.in_step;
 
+-- name: stop_appends
+-- purpose: keep everybody from appending in this transaction
+SELECT pg_advisory_xact_lock(1146115161, 'diptych.event'::regclass::oid::bigint::bit(32)::integer);
+
 -- name: join
 -- purpose: have every append bring a view forward, by code of this fingerprint
 -- binds: name, fingerprint
@@ -156,11 +168,20 @@ ON CONFLICT (name) DO UPDATE SET fingerprint = excluded.fingerprint;
 -- name: part
 -- purpose: have no append bring a view forward any more
 -- binds: name
-DELETE FROM diptych.in_step WHERE name = $1;
+DELETE FROM diptych.in_step WHERE name = $1 RETURNING name;
 
--- name: hold_live
--- purpose: the live generation of code of a fingerprint, of which nothing moves until the transaction ends
--- binds: name, fingerprint
-SELECT segment FROM diptych.segment WHERE name = $1 AND generation = (
-    SELECT generation FROM diptych.generation WHERE name = $1 AND fingerprint = $2 AND state = 'live'
-) FOR UPDATE;
+-- name: hold_in_step
+-- purpose: of the views that the caller keeps in step, the segments that are live, and those that are filled to be and
+-- are near; nothing moves them until the transaction ends. Whether one is live or paused is asked of the segment itself,
+-- which is read anew after a wait for its lock
+-- binds: names, fingerprints, the first position that is near
+SELECT segment.name, generation, segment.live, segment.paused, log_id, segment,
+    (SELECT count(*)::integer FROM diptych.segment AS every
+    WHERE every.name = segment.name AND every.generation = segment.generation) AS segments,
+    epoch, position, event_id, owner, parked, failure
+FROM unnest($1::text[], $2::text[]) AS followed (name, fingerprint)
+JOIN diptych.in_step USING (name, fingerprint)
+JOIN diptych.generation USING (name, fingerprint)
+JOIN diptych.segment USING (name, generation)
+WHERE generation.state <> 'kept' AND (segment.live OR segment.position >= $3)
+ORDER BY segment.name, generation, segment FOR UPDATE OF segment;

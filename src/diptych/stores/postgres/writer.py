@@ -33,6 +33,9 @@ RESOLVE_TIMEOUT = timedelta(seconds=20)
 END_TIMEOUT = timedelta(seconds=2)
 """How long a lost session may take to end."""
 
+BETWEEN_STATEMENTS = {"idle_in_transaction_session_timeout": str(milliseconds(timedelta(seconds=5)))}
+"""How long a process that has stopped in the middle of an append keeps the log from others."""
+
 RETRY_FIRST = timedelta(milliseconds=20)
 RETRY_MOST = timedelta(seconds=1)
 
@@ -111,7 +114,7 @@ class Writer:
     async def _ready(self) -> Connection:
         if self._connection is not None and not self._connection.is_closed():
             return self._connection
-        connection = await connect(self._address, "writer")
+        connection = await connect(self._address, "writer", BETWEEN_STATEMENTS)
         try:
             self._session = await self._known(connection)
         except BaseException:  # whatever it was, the connection is not left open

@@ -37,6 +37,7 @@ def lowest(handle: sqlite3.Connection, name: str, generation: int) -> int:
 
 
 def fail(handle: sqlite3.Connection, name: str, at: Checkpoint, failure: Failure) -> None:
-    """Keeps why a segment that is still there does not go on."""
+    """Keeps why a segment does not go on."""
     where = (name, at.generation, at.segment, at.epoch, at.position)
-    handle.execute(SQL["fail"], (msgspec.json.encode(failure), *where))
+    if not handle.execute(SQL["fail"], (msgspec.json.encode(failure), *where)).rowcount:
+        raise Superseded(f"segment {at.segment} of {name} is not at {at.position} any more")

@@ -62,7 +62,7 @@ def remove_some(handle: sqlite3.Connection) -> bool:
         handle.execute(f"DROP INDEX {quoted(index)}")
         return True
     table = quoted(name)
-    key = ", ".join([quoted(column) for (column,) in handle.execute(SQL["keys"], (name,)).fetchall()])
+    key = ", ".join([quoted(column) for (column,) in handle.execute(SQL["keys"], (name,)).fetchall()]) or "rowid"
     last = f"SELECT {key} FROM {table} ORDER BY {key} LIMIT 1 OFFSET {ROWS - 1}"  # noqa: S608 - names
     if not handle.execute(f"DELETE FROM {table} WHERE ({key}) <= ({last})").rowcount:  # noqa: S608 - names
         handle.execute(f"DROP TABLE {table}")

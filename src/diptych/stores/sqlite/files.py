@@ -19,8 +19,11 @@ LOG_FILE = FileKind(
     upgrades={2: load_script(_HERE, "format_2.sql"), 3: _IN_STEP},
 )
 
-IN_STEP_FILE = LOG_FILE._replace(timeout=LOCK_TIMEOUT)
-"""The log's file for those who look after the views that are kept in it."""
+IN_STEP_FILE = LOG_FILE._replace(timeout=LOCK_TIMEOUT, synchronous="NORMAL")
+"""The log's file for those who look after the views that are kept in it, and append nothing.
+
+What they write is on the disk with the next append, at the latest: what a power cut takes of it can be done again.
+"""
 
 VIEWS_FILE = FileKind(
     application_id=0x44505456,  # DPTV

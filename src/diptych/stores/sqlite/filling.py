@@ -14,6 +14,7 @@ from diptych.read import Checkpoint, Generation, State, Superseded, ViewShape
 from diptych.stores.sqlite.checkpoints import SQL
 from diptych.stores.sqlite.generations import drop, find, of_shape
 from diptych.stores.sqlite.letters import copy_letters, divide_letters
+from diptych.stores.sqlite.own_tables import completed, create
 from diptych.stores.sqlite.rows import RowTable
 
 
@@ -48,19 +49,17 @@ def begin_onto(
 def complete(handle: sqlite3.Connection, shape: ViewShape[Any], number: int) -> None:
     """Makes the indexes of a generation that is there."""
     if find(handle, shape.name, number) is not None:
-        for statement in RowTable(shape, number).complete():
+        for statement in completed(shape, number):
             handle.execute(statement)
 
 
 def divide(handle: sqlite3.Connection, shape: ViewShape[Any], at: Sequence[Checkpoint], segments: int) -> Generation:
     """Divides a generation into so many free segments, where the ones before were."""
-    number, anchor = at[0].generation, at[0].anchor
+    number = at[0].generation
     found = find(handle, shape.name, number)
-    there = [] if found is None else [(one.anchor, one.epoch) for one in found.checkpoints]
-    if found is None or there != [(one.anchor, one.epoch) for one in at] or {one.anchor for one in at} != {anchor}:
-        raise Superseded(
-            f"generation {number} of {shape.name} is not at {anchor.position} any more, in all its segments"
-        )
+    if found is None or not found.stands(at):
+        raise Superseded(f"the segments of {shape.name}, generation {number}, are not as they were, or apart")
+    anchor = found.checkpoints[0].anchor
     handle.execute(SQL["set_segments"], (segments, shape.name, number))
     handle.execute(SQL["remove_segments"], (shape.name, number))
     epoch, failure = max([one.epoch for one in at]) + 1, found.failure
@@ -75,7 +74,7 @@ def _add(handle: sqlite3.Connection, shape: ViewShape[Any], log_id: str, segment
     if (unfinished := of_shape(handle, shape, State.FILLING)) is not None:
         drop(handle, shape.name, unfinished.number)
     ((number,),) = handle.execute(SQL["next_number"], (shape.name,)).fetchall()
-    handle.execute(RowTable(shape, number).create)
+    create(handle, shape, number)
     handle.execute(SQL["add"], (shape.name, number, shape.fingerprint, log_id, segments))
     _add_segments(handle, shape.name, number, segments, (1, anchor.position, anchor.event_id, None))
     return int(number)

@@ -20,13 +20,14 @@ Rows = list[tuple[Any, ...]]
 def find(connection: sqlite3.Connection, span: Span, limit: int, head: int) -> tuple[Rows, int]:
     """At most `limit` rows of whole records, and the position up to which the span was read."""
     by = "stream" if span.stream is not None else "tags" if span.tags else "scan"
-    piece = span.piece(head, SCAN_EVENTS if by == "scan" else None)  # no index has it, so only so much is looked at
+    piece = span.piece(head, None if span.is_indexed else SCAN_EVENTS)
     binds = {
         "low": piece.low,
         "high": piece.high,
         "stream": span.stream,
         "category": None if span.category is None else span.category + STREAM_SEPARATOR,
         "types": msgspec.json.encode(sorted(span.types)),
+        "tag": min(span.tags, default=None),
         "tags": msgspec.json.encode(sorted(span.tags)),
         "tag_count": len(span.tags),
         "limit": limit,

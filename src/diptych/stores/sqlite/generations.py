@@ -19,8 +19,13 @@ from diptych.stores.sqlite.rows import dropped_name, table_name
 
 def answering(handle: sqlite3.Connection, shape: ViewShape[Any]) -> Generation | None:
     """The live generation of a shape, else the one that is filled to be it."""
-    found = _generations(tuple(handle.execute(SQL["answering"], (shape.name, shape.fingerprint)).fetchall()))
+    found = answering_or_filling(handle, shape)
     return next((one for one in found if one.live), found[0]) if found else None
+
+
+def answering_or_filling(handle: sqlite3.Connection, shape: ViewShape[Any]) -> Sequence[Generation]:
+    """The live generation of a shape, and the one that is filled, as far as there are any."""
+    return _generations(tuple(handle.execute(SQL["answering"], (shape.name, shape.fingerprint)).fetchall()))
 
 
 def generations(handle: sqlite3.Connection, name: str) -> list[Generation]:
@@ -56,14 +61,18 @@ def drop(handle: sqlite3.Connection, name: str, number: int) -> None:
     if handle.execute(SQL["shown"], (name,)).fetchone() == (number,):
         rest = [one.number for one in generations(handle, name) if one.live]
         show(handle, name, max(rest, default=None))
-    handle.execute(f"ALTER TABLE {quoted(table_name(name, number))} RENAME TO {quoted(dropped_name(name, number))}")
+    for table in _tables(handle, name, number).values():
+        handle.execute(f"ALTER TABLE {quoted(table)} RENAME TO {quoted(dropped_name(table))}")
 
 
 def show(handle: sqlite3.Connection, name: str, number: int | None) -> None:
-    """The SQL view of the view's own name shows this generation, or is gone."""
-    handle.execute(f"DROP VIEW IF EXISTS {quoted(name)}")
-    if number is not None:
-        handle.execute(f"CREATE VIEW {quoted(name)} AS SELECT * FROM {quoted(table_name(name, number))}")  # noqa: S608 - names
+    """The SQL views of the view's own name, or of its own tables' names, show this generation, or are gone."""
+    before = handle.execute(SQL["shown"], (name,)).fetchone()
+    tables = {} if number is None else _tables(handle, name, number)
+    for view in {*_tables(handle, name, before[0]), *tables}:
+        handle.execute(f"DROP VIEW IF EXISTS {quoted(view)}")
+    for view, table in tables.items():
+        handle.execute(f"CREATE VIEW {quoted(view)} AS SELECT * FROM {quoted(table)}")  # noqa: S608 - names
     handle.execute(SQL["set_shown"], (number, name))
 
 
@@ -71,6 +80,13 @@ def paused(handle: sqlite3.Connection, name: str) -> Pause | None:
     """The pause of a view."""
     row = handle.execute(SQL["paused"], (name,)).fetchone()
     return None if row is None else Pause(*row)
+
+
+def _tables(handle: sqlite3.Connection, name: str, number: int | None) -> dict[str, str]:
+    """The tables of a generation, of whatever shape, by the names that SQL finds them by."""
+    base = table_name(name, number or 0)
+    tables = [table for (table,) in handle.execute(SQL["tables"], (base,)).fetchall()]
+    return {table.removeprefix(base).removeprefix("$") or name: table for table in tables}
 
 
 @lru_cache(maxsize=256)

@@ -27,9 +27,14 @@ def settle(  # noqa: PLR0913, PLR0917 - what becomes of a hold
     upto: int,
     left: Letter | None,
     skip: Skip | None,
+    *,
+    loaded: bool,
 ) -> None:
-    """Forgets the letters of a hold up to a position, but for the one that is left, with the next epoch."""
-    position = at.position if hold.stream else None
+    """Forgets the letters of a hold up to a position, but for the one that is left, with the next epoch.
+
+    Of a stream nothing may have moved since, if its rows were `loaded` before this transaction.
+    """
+    position = at.position if hold.stream and loaded else None
     if not handle.execute(SQL["fence"], (name, at.generation, at.segment, at.epoch, position)).fetchall():
         raise Superseded(f"segment {at.segment} of {name} is not where it was at epoch {at.epoch}")
     before = _is_held(handle, name, at, hold)

@@ -33,10 +33,12 @@ from diptych.log import (
     RecordedEvent,
     RecordPage,
     Span,
+    SpanPage,
     StoredEvent,
     StoredKind,
     StreamEvents,
     Verdicts,
+    in_halves,
     judge,
     judge_batch,
     wait_past,
@@ -148,6 +150,15 @@ class SqliteLog:
         return await self._lane.alone(commit)
 
     async def _commit(self, group: Sequence[Append]) -> Answers:
+        """Commits the group, or, where one append's data makes that fail, its halves."""
+        try:
+            return await self._commit_group(group)
+        except (ProjectionFailed, *_BAD_DATA) as error:
+            if len(group) == 1:
+                return [self._refusal("append", error)]
+            return await in_halves(group, self._commit)
+
+    async def _commit_group(self, group: Sequence[Append]) -> Answers:
         if self._pace < INLINE_SECONDS and (answers := self._try_commit(group, wait=False)) is not None:
             return answers
         loop = asyncio.get_running_loop()
@@ -155,18 +166,11 @@ class SqliteLog:
         return await loop.run_in_executor(self._thread, patient) or ()
 
     def _try_commit(self, group: Sequence[Append], *, wait: bool) -> Answers | None:
-        """Commits the group, or, where one append's data makes that fail, each by itself.
-
-        None where that would hold up the event loop: the lock is taken, or the group is to be taken apart.
-        """
+        """One transaction; None where it would have to wait for the lock, and is not to."""
         start = time.perf_counter()
         try:
             streams = {append.stream for append in group}
             return self._keep(streams, [append.command_id for append in group], partial(judge, group), wait=wait)
-        except (ProjectionFailed, *_BAD_DATA) as error:
-            if len(group) == 1:
-                return [self._refusal("append", error)]
-            return [self._commit_alone(append) for append in group] if wait else None
         finally:
             self._pace = time.perf_counter() - start
 
@@ -175,14 +179,6 @@ class SqliteLog:
         if isinstance(error, ProjectionFailed):
             return error
         return Unavailable(f"{self._path} does not take this {what}: {error}")
-
-    def _commit_alone(self, append: Append) -> Outcome | DiptychError:
-        try:
-            answers = self._try_commit([append], wait=True)
-        except DiptychError as error:
-            return error
-        assert answers is not None  # noqa: S101 - it waited for the lock
-        return answers[0]
 
     def _commit_batch(self, batch: Batch) -> Outcome | DiptychError:
         streams = {*batch.expected, *[event.stream for event in batch.events]}
@@ -224,7 +220,7 @@ class SqliteLog:
             return verdicts.answers
         write(writer, verdicts, self._kinds, now)
         last = verdicts.events[-1] if verdicts.events else None
-        followed = [] if last is None else self._in_step.follow(writer, Anchor(last.position, last.event_id))
+        followed = [] if last is None else self._in_step.follow(writer, verdicts.events)
         try:
             writer.execute("COMMIT")
         except sqlite3.OperationalError as error:
@@ -267,7 +263,7 @@ class SqliteLog:
     async def read(self, after: int, limit: int = PAGE_EVENTS, types: Collection[str] | None = None) -> Page:
         def work(connection: sqlite3.Connection) -> Page:
             rows, upto = _page(connection, "read", after, limit, types)
-            return Page(list(map(_stored, rows)), upto)
+            return Page(list(map(_stored, rows)), upto, _anchor(connection, after))
 
         return self._reader.bounded(in_snapshot(work))
 
@@ -276,14 +272,14 @@ class SqliteLog:
     ) -> RecordPage:
         def work(connection: sqlite3.Connection) -> RecordPage:
             rows, upto = _page(connection, "read_records", after, limit, types)
-            return RecordPage([_record(row) for row in rows], upto)
+            return RecordPage([_record(row) for row in rows], upto, _anchor(connection, after))
 
         return self._reader.bounded(in_snapshot(work))
 
-    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> RecordPage:
-        def work(connection: sqlite3.Connection) -> RecordPage:
+    async def find(self, span: Span, limit: int = PAGE_EVENTS) -> SpanPage:
+        def work(connection: sqlite3.Connection) -> SpanPage:
             rows, end = find(connection, span, limit, head_of(connection).position)
-            return RecordPage([_record(row) for row in rows], _anchor(connection, end) or BEGINNING)
+            return SpanPage([_record(row) for row in rows], _anchor(connection, end) or BEGINNING)
 
         return await self._reader.run(in_snapshot(work))
 

@@ -51,7 +51,7 @@ def encoder(column: Column) -> Encode | None:  # noqa: C901 - one case for each 
         case Kind.BOOLEAN:
             return int
         case Kind.DATETIME:
-            return _datetime
+            return time_text
         case Kind.DATE:
             return date.isoformat
         case Kind.UUID:
@@ -96,9 +96,9 @@ def table_name(view: str, generation: int) -> str:
     return f"diptych_{view}_{generation}"
 
 
-def dropped_name(view: str, generation: int) -> str:
-    """The same, from when it is dropped until its rows are removed."""
-    return f"dropped_{table_name(view, generation)}"
+def dropped_name(table: str) -> str:
+    """What a table is called from when it is dropped until its rows are removed."""
+    return f"dropped_{table}"
 
 
 class RowTable(Rows[V]):
@@ -185,5 +185,6 @@ class RowChanges(Generic[V]):
             handle.executemany(self._table.delete, self._gone)
 
 
-def _datetime(value: datetime) -> str:
+def time_text(value: datetime) -> str:
+    """A time as it is stored. Raises ValueError for one without a zone."""
     return in_utc(value).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")

@@ -150,7 +150,7 @@ class _Connection:
         self._changes = 0
         self._until = 0.0
         self._version = 0
-        self.standings: dict[ViewShape[Any], tuple[Generation, RowTable[Any]]] = {}
+        self.standings: dict[ViewShape[Any], Generation] = {}
         self.handle = open_reader(path)
         self.handle.create_function("decimal", 2, _decimal_text, deterministic=True)
         self._budget = Budget(self.handle)
@@ -236,19 +236,19 @@ class SqliteSnapshot:
     async def generation(self, shape: ViewShape[Any]) -> Generation:
         standings = self._connection.standings
         if (known := standings.get(shape)) is not None:
-            return known[0]
+            return known
         found = await self._connection.run(lambda handle: answering(handle, shape))
         if found is None:
             raise await self._absent(shape)
-        standings[shape] = found, self._readers.table_of(shape, found.number)
+        standings[shape] = found
         return found
 
     async def held(self, shape: ViewShape[Any], keys: Collection[str] | None, upto: int) -> Letter | None:
-        number = self._connection.standings[shape][0].number
+        number = self._connection.standings[shape].number
         return await self._connection.run(lambda handle: first_letter(handle, shape.name, number, keys, upto))
 
     async def dead_letters(self, shape: ViewShape[Any], after: int = 0, upto: int | None = None) -> int:
-        number = self._connection.standings[shape][0].number
+        number = self._connection.standings[shape].number
         return await self._connection.run(lambda handle: count_letters(handle, shape.name, number, after, upto))
 
     async def get_many(self, shape: ViewShape[V], keys: Sequence[Key]) -> Mapping[Key, V]:
@@ -312,7 +312,7 @@ class SqliteSnapshot:
 
     def _table(self, shape: ViewShape[V]) -> RowTable[V]:
         """The table of a view whose generation was read."""
-        return self._connection.standings[shape][1]
+        return self._readers.table_of(shape, self._connection.standings[shape].number)
 
     @property
     def _connection(self) -> _Connection:

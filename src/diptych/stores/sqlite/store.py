@@ -19,6 +19,7 @@ class SqliteStore:
     """See `diptych.stores.Store`. What is opened from one store wakes each other without polling."""
 
     shared = True
+    apart = True
 
     def __init__(self, path: Path, clock: Callable[[], int] = wall_clock) -> None:
         self.path = path

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ from diptych.errors import NotAStore
 from diptych.log import Anchor
 from diptych.messages import View
 from diptych.read import (
+    Changes,
     Checkpoint,
     Failure,
     Generation,
@@ -26,6 +27,8 @@ from diptych.read import (
     Snapshot,
     State,
     Superseded,
+    TableChanges,
+    TableShape,
     ViewShape,
     Withheld,
     Worker,
@@ -52,6 +55,7 @@ from diptych.stores.sqlite.generations import (
     paused,
 )
 from diptych.stores.sqlite.letters import held_back, letters, park, settle, skips, withheld
+from diptych.stores.sqlite.own_tables import OwnTables, TableWriting
 from diptych.stores.sqlite.rows import RowChanges, RowTable
 from diptych.stores.sqlite.snapshot import ViewReaders, find_rows
 
@@ -71,6 +75,7 @@ class SqliteViews:
         self._explained = Explained(path, kind.damaged)
         self._bells = bells
         self._tables: dict[tuple[str, int], RowTable[Any]] = {}
+        self._owned: dict[tuple[str, int], OwnTables] = {}
         try:
             self._writer = open_writer(path, kind)
         except NotAStore as error:
@@ -155,13 +160,14 @@ class SqliteViews:
                 raise Superseded(f"{shape.name} has no live generation that could be kept in step")
             writer.execute(SQL["join"], (shape.name, shape.fingerprint))
 
-    async def part(self, shape: ViewShape[Any]) -> None:
+    async def part(self, view: str) -> bool:
         with self._transaction() as writer:
-            writer.execute(SQL["part"], (shape.name,))
-            for generation in generations(writer, shape.name):  # it has its rows in the other file from now on
-                drop(writer, shape.name, generation.number)
-        self._bells.wake_all(shape.name)
+            parted = writer.execute(SQL["part"], (view,)).fetchall() != []
+            for generation in generations(writer, view) if parted else ():  # it has its rows in the other file
+                drop(writer, view, generation.number)
+        self._bells.wake_all(view)
         self._sweeper.sweep()
+        return parted
 
     async def in_step(self) -> Sequence[Registered]:
         with self._explained:
@@ -208,12 +214,12 @@ class SqliteViews:
     async def commit(
         self,
         shape: ViewShape[V],
-        changes: Mapping[Key, V | None],
+        changes: Changes[V],
         at: Checkpoint,
         upto: Anchor,
         letters: Sequence[Letter] = (),
     ) -> Checkpoint:
-        rows = RowChanges(self._table(shape, at.generation), changes)
+        rows = self._changes(shape, at.generation, changes)
         with self._transaction() as writer:
             live = advance(writer, shape.name, at, upto)
             parked = park(writer, shape.name, at, letters) if letters else at.parked
@@ -251,13 +257,13 @@ class SqliteViews:
         at: Checkpoint,
         hold: Hold,
         upto: int,
-        changes: Mapping[Key, V | None],
+        changes: Changes[V],
         left: Letter | None = None,
         skip: Skip | None = None,
     ) -> None:
-        rows = RowChanges(self._table(shape, at.generation), changes)
+        rows = self._changes(shape, at.generation, changes)
         with self._transaction() as writer:
-            settle(writer, shape.name, at, hold, upto, left, skip)
+            settle(writer, shape.name, at, hold, upto, left, skip, loaded=not isinstance(shape, TableShape))
             rows.write(writer)
         self._bells.wake_all(shape.name)
 
@@ -314,6 +320,18 @@ class SqliteViews:
                 self._bells.changes += 1
             finally:
                 roll_back(writer)
+
+    def _changes(self, shape: ViewShape[V], number: int, changes: Changes[V]) -> RowChanges[V] | TableWriting:
+        if isinstance(shape, TableShape):
+            return TableWriting(self._own_tables(shape, number), changes)
+        assert not isinstance(changes, TableChanges)  # noqa: S101 - those are of a TableShape
+        return RowChanges(self._table(shape, number), changes)
+
+    def _own_tables(self, shape: TableShape, number: int) -> OwnTables:
+        tables = self._owned.get((shape.fingerprint, number))
+        if tables is None:
+            tables = self._owned[shape.fingerprint, number] = OwnTables(shape, number)
+        return tables
 
     def _table(self, shape: ViewShape[V], generation: int) -> RowTable[V]:
         table = self._tables.get((shape.fingerprint, generation))

@@ -74,6 +74,11 @@ UPDATE diptych_view SET shown = ? WHERE name = ?;
 -- purpose: a table of a generation that was dropped
 SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'dropped_*' LIMIT 1;
 
+-- name: tables
+-- purpose: the tables of a generation: that of its rows, or those of a projection's own, whose names come behind a `$`
+-- binds: the name of the first
+SELECT name FROM sqlite_schema WHERE type = 'table' AND (name = ?1 OR name GLOB ?1 || '$*');
+
 -- name: indexes
 -- purpose: an index of a table
 -- binds: table
@@ -312,4 +317,4 @@ INSERT OR REPLACE INTO diptych_in_step (name, fingerprint) VALUES (?, ?);
 -- name: part
 -- purpose: have no append bring a view forward any more
 -- binds: name
-DELETE FROM diptych_in_step WHERE name = ?;
+DELETE FROM diptych_in_step WHERE name = ? RETURNING name;
