@@ -20,6 +20,8 @@ from bench import (
     lag,
     load,
     machine,
+    memory,
+    rebuild,
     report,
     snapshots,
     start,
@@ -35,15 +37,16 @@ BENCHES: tuple[Bench, ...] = (
     *catch_up.BENCHES,
     *load.BENCHES,
     *snapshots.BENCHES,
+    *rebuild.BENCHES,
     *lag.BENCHES,
     *start.BENCHES,
+    *memory.BENCHES,
     *growth.BENCHES,
     *http.BENCHES,
 )
 
 ROUNDS, QUICK_ROUNDS = 3, 3
 SECONDS, QUICK_SECONDS = 0.8, 0.25
-EVENTS, QUICK_EVENTS = 1_000_000, 100_000
 
 
 def main() -> None:
@@ -59,7 +62,7 @@ def main() -> None:
         rounds=arguments.rounds or (QUICK_ROUNDS if arguments.quick else ROUNDS),
         seconds=QUICK_SECONDS if arguments.quick else SECONDS,
         quick=arguments.quick,
-        events=arguments.events or (QUICK_EVENTS if arguments.quick else EVENTS),
+        events=arguments.events,
         lasting=ExitStack(),
     )
     try:
@@ -96,7 +99,7 @@ def _parse(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"benches to run, by default all: {', '.join(names)}")
     parser.add_argument("--quick", action="store_true", help="short samples and small logs, for a first look")
     parser.add_argument("--rounds", type=int, help=f"rounds in which the contenders take turns (default {ROUNDS})")
-    parser.add_argument("--events", type=int, help=f"length of the longest log of growth (default {EVENTS:,})")
+    parser.add_argument("--events", type=int, help="length of the longest log of growth, and of that of rebuild")
     parser.add_argument("--dir", type=Path, help="folder for the files, on the disk to be measured (default .bench)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     arguments = parser.parse_args(given)

@@ -23,20 +23,19 @@ from eventsourcing.application import Application
 from eventsourcing.persistence import StoredEvent
 
 from bench import peer_umadb
-from bench.engine import open_log, order_id_of
+from bench.engine import IMPORTED, open_log, order_id_of
 from bench.harness import DIPTYCH, RATE, Bench, Contender, Goal, Settings, rate_of_threads
 from bench.limits import bare_commits
 from bench.peer_eventsourcing import NAME, environment_of
 from bench.places import POSTGRES, SQLITE, Place, made, no_postgres
 from bench.shop import WRITING
 from bench.workload import EVENT, EVENT_TYPE, NOTE, PRICE, QUANTITY, SKU, stream_of
-from diptych.log import Batch, BatchEvent, Metadata, NewEvent
+from diptych.log import Batch, BatchEvent, NewEvent
 
 T = TypeVar("T")
 
 EVENTS = 1000
 STREAMS = 100
-METADATA = Metadata(command_id="import-00000000000000000000000000000000").stored()
 
 TABLE = """
 CREATE TABLE bare (
@@ -94,7 +93,7 @@ def batch(number: int) -> Batch:
         BatchEvent(
             stream_of(number * STREAMS + one % STREAMS),
             NewEvent(EVENT_TYPE, 1, (first + one).to_bytes(16, "big"), (), EVENT),
-            METADATA,
+            IMPORTED,
         )
         for one in range(EVENTS)
     ]

@@ -5,6 +5,8 @@ find. Command ids and event ids are ordered by time, as Diptych's own are.
 """
 
 import asyncio
+import os
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -14,10 +16,21 @@ import msgspec
 
 from bench.places import made
 from bench.shop import ItemAdded, OrderPlaced, OrderShipped
-from bench.workload import CUSTOMER, EVENTS_PER_ORDER, NOTE, PRICE, QUANTITY, SKU, Step, stream_of
+from bench.workload import CUSTOMER, EVENTS_PER_ORDER, NOTE, OPEN_ORDERS, PRICE, QUANTITY, SKU, Step, stream_of
 from diptych import Event
-from diptych.log import Append, Condition, EventCatalogue, EventLog, Metadata, NewEvent, Outcome
+from diptych.log import (
+    Append,
+    Batch,
+    BatchEvent,
+    Condition,
+    EventCatalogue,
+    EventLog,
+    Metadata,
+    NewEvent,
+    Outcome,
+)
 from diptych.stores import store_at
+from diptych.write import uuid7
 
 CATALOGUE = EventCatalogue([OrderPlaced, ItemAdded, OrderShipped])
 
@@ -26,6 +39,9 @@ SEEDING_TASKS = 2000
 _FINGERPRINT = bytes(16)
 _COMMAND_ID = "01890a5d-ac96-774b-bcce-000000000000"
 _METADATA = msgspec.json.encode(Metadata(command_id=_COMMAND_ID, correlation_id=_COMMAND_ID, causation_id=_COMMAND_ID))
+
+IMPORTED = Metadata(command_id="import-00000000000000000000000000000000").stored()
+"""The metadata of events that come in batches."""
 
 
 @asynccontextmanager
@@ -102,3 +118,37 @@ def _stream(order: int, events: int) -> Append:
         CATALOGUE.encode(event, (order * events + number).to_bytes(16, "big"))[0] for number, event in enumerate(typed)
     ]
     return append_of(order, stream_of(order), stored, None)
+
+
+async def fill_in_bulk(url: str, events: int) -> None:
+    """Appends so many events to a new log in batches: orders of ten events each, OPEN_ORDERS of them by turns."""
+    template = order_id_of(0)
+    typed = [CATALOGUE.encode(event_of(0, number), bytes(16))[0] for number in range(EVENTS_PER_ORDER)]
+    async with open_log(url) as log:
+        for first in range(0, events, EVENTS_PER_ORDER * OPEN_ORDERS):
+            await log.append_batch(_batch(first, typed, template.encode()))
+
+
+def _batch(first: int, events: Sequence[NewEvent], template: bytes) -> Batch:
+    orders = range(first // EVENTS_PER_ORDER, first // EVENTS_PER_ORDER + OPEN_ORDERS)
+    return Batch(
+        f"import-{first:032}",
+        bytes(16),
+        [
+            BatchEvent(
+                stream_of(order),
+                event._replace(
+                    event_id=new_event_id(), data=event.data.replace(template, order_id_of(order).encode(), 1)
+                ),
+                IMPORTED,
+            )
+            for event in events
+            for order in orders
+        ],
+        {},
+    )
+
+
+def new_event_id() -> bytes:
+    """As Diptych gives them."""
+    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))

@@ -19,18 +19,16 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from bench.bulk import METADATA
-from bench.engine import CATALOGUE, append_of, event_of, open_log, order_id_of
+from bench.engine import CATALOGUE, append_of, event_of, fill_in_bulk, new_event_id, open_log, order_id_of
 from bench.harness import Bench, Contender, Goal, Settings
 from bench.places import POSTGRES, SQLITE, Place, no_postgres
 from bench.shop import SHOP, SummaryOf, place_order
-from bench.workload import EVENTS_PER_ORDER, OPEN_ORDERS, stream_of
+from bench.workload import EVENTS_PER_ORDER, stream_of
 from diptych import App
-from diptych.log import Batch, BatchEvent, EventLog, NewEvent, Span, StreamAt, last_before
-from diptych.write import uuid7
+from diptych.log import EventLog, Span, StreamAt, last_before
 
 SHORTEST = 10_000
-BATCH = EVENTS_PER_ORDER * OPEN_ORDERS
+LONGEST, QUICK_LONGEST = 1_000_000, 100_000
 SAMPLES = 100
 PATIENCE = timedelta(hours=1)
 METRICS = ("append", "load", "query", "lag", "time")
@@ -38,8 +36,8 @@ METRICS = ("append", "load", "query", "lag", "time")
 
 def prepare(place: Place, settings: Settings) -> tuple[Sequence[Contender], Sequence[Goal]]:
     """Fills a log of each length."""
-    lengths = [SHORTEST]
-    while lengths[-1] < settings.events:
+    lengths, longest = [SHORTEST], settings.events or settings.sized(LONGEST, QUICK_LONGEST)
+    while lengths[-1] < longest:
         lengths.append(lengths[-1] * 10)
     contenders: list[Contender] = []
     for length in lengths:
@@ -69,32 +67,10 @@ def _name(length: int) -> str:
 
 
 async def _fill(url: str, events: int) -> None:
-    """Orders of ten events each, a hundred of them by turns, and their view."""
-    template = "0000000"
-    data = [CATALOGUE.encode(event_of(int(template), number), bytes(16))[0] for number in range(EVENTS_PER_ORDER)]
-    async with open_log(url) as log:
-        for first in range(0, events, BATCH):
-            await log.append_batch(_batch(first, data, template.encode()))
+    """A log, and its view."""
+    await fill_in_bulk(url, events)
     async with SHOP.open(url) as app:
         await app.caught_up(await app.token(), timeout=PATIENCE)
-
-
-def _batch(first: int, events: Sequence[NewEvent], template: bytes) -> Batch:
-    orders = range(first // EVENTS_PER_ORDER, first // EVENTS_PER_ORDER + OPEN_ORDERS)
-    return Batch(
-        f"import-{first:032}",
-        bytes(16),
-        [
-            BatchEvent(
-                stream_of(order),
-                event._replace(event_id=_event_id(), data=event.data.replace(template, order_id_of(order).encode(), 1)),
-                METADATA,
-            )
-            for event in events
-            for order in orders
-        ],
-        {},
-    )
 
 
 def _measure(url: str, length: int, _: Path) -> dict[str, float]:
@@ -133,7 +109,7 @@ async def _median(values: Sequence[int], work: Callable[[int], Awaitable[None]])
 
 async def _append(log: EventLog, _: int) -> None:
     order_id = os.urandom(8).hex()
-    new, _event = CATALOGUE.encode(event_of(0, 0), _event_id())
+    new, _event = CATALOGUE.encode(event_of(0, 0), new_event_id())
     number = int.from_bytes(os.urandom(5), "big")
     await log.append(append_of(number, f"extra-{order_id}", (new,), StreamAt(0)))
 
@@ -158,10 +134,6 @@ async def _lag(app: App) -> float:
     acknowledged = time.perf_counter()
     await app.caught_up(receipt.token)
     return time.perf_counter() - acknowledged
-
-
-def _event_id() -> bytes:
-    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
 
 
 BENCHES = (

@@ -25,14 +25,14 @@ DIPTYCH = "diptych"
 class Settings:
     """How much is measured. `seconds` is the length of one timed sample; `folder` lies on the disk to be measured.
 
-    `events` is the length of the longest log; `lasting` is closed when everything is measured.
+    `events` is the length of the longest log, if it was asked for; `lasting` is closed when everything is measured.
     """
 
     folder: Path
     rounds: int
     seconds: float
     quick: bool
-    events: int
+    events: int | None
     lasting: ExitStack
 
     def sized(self, full: int, quick: int) -> int:

@@ -2,51 +2,71 @@
 
 Measured: milliseconds, p50 and p99, from the receipt to the return of `caught_up` with its token: the view has it. And,
 to inform, to the answer of `ask` with `after=` the token, which holds the query too. Commands are measured in the one
-way and the other by turns. Projections run as the app runs them; everything is in one process. The pauses vary, so
-that no rhythm of polling falls in with them.
-Peer: its ProjectionRunner in the same process, from the return of `save` to the commit of the view's row (no query),
-with a subscription that is woken by the insert, which it does not ship for SQLite: see peer_projection. What was
-projected before `save` returned counts as 0. Target: docs/performance.md.
+way and the other by turns. Projections run as the app runs them, in this process; and, to inform, in a process of their
+own, as `diptych serve --role projector` runs them. The pauses vary, so that no rhythm of polling falls in with them.
+Peer: its ProjectionRunner in the same process, from the return of `save` to the commit of the view's row (no query).
+On PostgreSQL it is woken by NOTIFY, as Diptych is; on SQLite by the insert, which it does not ship: see peer_views.
+What was projected before `save` returned counts as 0. Target: docs/performance.md.
 """
 
 import asyncio
 import random
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-from bench.engine import file_url, order_id_of
+from bench.engine import order_id_of
 from bench.harness import DIPTYCH, Bench, Contender, Goal, Settings
 from bench.peer_eventsourcing import NAME, placed, save
 from bench.peer_projection import PATIENCE_SECONDS, runner
+from bench.places import POSTGRES, SQLITE, Place, made, no_postgres
+from bench.processes import serving
 from bench.shop import SHOP, SummaryOf, place_order
 
 PER_SECOND = 50
 EVENTS, QUICK_EVENTS = 300, 60
 WARM_UP = 10
+APART = f"{DIPTYCH}, a process of its own"
 
 
-def prepare(settings: Settings) -> tuple[Sequence[Contender], Sequence[Goal]]:
-    """Both, one after the other."""
+def prepare(place: Place, settings: Settings) -> tuple[Sequence[Contender], Sequence[Goal]]:
+    """All, one after the other."""
     events = settings.sized(EVENTS, QUICK_EVENTS)
-    contenders = [
-        Contender(DIPTYCH, lambda folder: asyncio.run(_ours(folder, events))),
-        Contender(NAME, lambda folder: _peers(folder, events)),
-    ]
+
+    def ours(folder: Path) -> dict[str, float]:
+        with place.opened(folder) as url:
+            asyncio.run(made(url))
+            return asyncio.run(_ours(url, events, projectors=True))
+
+    def apart(folder: Path) -> dict[str, float]:
+        with place.opened(folder) as url:
+            asyncio.run(made(url))
+            with serving("--store", url, "--role", "projector"):
+                return asyncio.run(_ours(url, events, projectors=False))
+
+    def peers(folder: Path) -> dict[str, float]:
+        with place.opened(folder) as url:
+            return _peers(place, url, events)
+
+    contenders = [Contender(DIPTYCH, ours), Contender(APART, apart), Contender(NAME, peers)]
+    on = "" if place is SQLITE else f" on {place.name}"
     goals = [
-        Goal("live lag, p50", "ms", "p50", against=NAME, reach=0.6, at_most=True),
-        Goal("live lag, p99", "ms", "p99", against=NAME, reach=0.6, at_most=True),
-        Goal("live lag with the query, p50", "ms", "asked p50", against=NAME, at_most=True),
-        Goal("live lag with the query, p99", "ms", "asked p99", against=NAME, at_most=True),
+        Goal(f"live lag{on}, p50", "ms", "p50", against=NAME, reach=0.6, at_most=True),
+        Goal(f"live lag{on}, p99", "ms", "p99", against=NAME, reach=0.6, at_most=True),
+        Goal(f"live lag{on} with the query, p50", "ms", "asked p50", against=NAME, at_most=True),
+        Goal(f"live lag{on} with the query, p99", "ms", "asked p99", against=NAME, at_most=True),
+        Goal(f"live lag{on} across processes, p50", "ms", "p50", against=NAME, at_most=True, of=APART),
+        Goal(f"live lag{on} across processes, p99", "ms", "p99", against=NAME, at_most=True, of=APART),
     ]
     return contenders, goals
 
 
-async def _ours(folder: Path, events: int) -> dict[str, float]:
+async def _ours(url: str, events: int, *, projectors: bool) -> dict[str, float]:
     shown: list[float] = []
     asked: list[float] = []
-    async with SHOP.open(file_url(folder / "shop.db")) as app:
+    async with SHOP.open(url, projectors=projectors) as app:
         for number, pause in enumerate(_pauses(events + WARM_UP)):
             order_id = order_id_of(number)
             receipt = await app.execute(place_order(order_id))
@@ -63,10 +83,10 @@ async def _ours(folder: Path, events: int) -> dict[str, float]:
     return _percentiles(shown[half:]) | _percentiles(asked[half:], "asked ")
 
 
-def _peers(folder: Path, events: int) -> dict[str, float]:
+def _peers(place: Place, url: str, events: int) -> dict[str, float]:
     acknowledged: list[float] = []
     shown: dict[int, float] = {}
-    with runner(folder) as running:
+    with runner(place, url) as running:
         running.view.reached = lambda number: shown.update({number: time.perf_counter()})
         for pause in _pauses(events + WARM_UP):
             save(running.app, placed(uuid4()))
@@ -80,7 +100,7 @@ def _peers(folder: Path, events: int) -> dict[str, float]:
 
 
 def _pauses(count: int) -> list[float]:
-    """Seconds between events: the same for both, half to one and a half times the mean."""
+    """Seconds between events: the same for all, half to one and a half times the mean."""
     dice = random.Random(50)
     return [dice.uniform(0.5, 1.5) / PER_SECOND for _ in range(count)]
 
@@ -95,4 +115,8 @@ def _percentiles(seconds: list[float], prefix: str = "") -> dict[str, float]:
     }
 
 
-BENCHES = (Bench("lag", "from the acknowledgement to the view, at 50 events/s", prepare),)
+ABOUT = "from the acknowledgement to the view, at 50 events/s"
+BENCHES = (
+    Bench("lag", ABOUT, partial(prepare, SQLITE)),
+    Bench("lag-postgres", f"{ABOUT}, on PostgreSQL", partial(prepare, POSTGRES), no_postgres),
+)

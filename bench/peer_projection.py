@@ -1,31 +1,19 @@
-"""The peer's projections on SQLite: its ProjectionRunner, and the same without its threads, into a view in SQL.
-
-Its documentation has a materialised view as a subclass of a tracking recorder whose methods write a row and the
-tracking position in one transaction, one for each event; so it is here. The view's file has WAL and synchronous=FULL,
-as its recorder leaves them: it has no setting for less. Diptych's views are at NORMAL, because they can be filled again
-from the log; what the peer does there is measured too, to inform, by a statement that is no setting of its.
-
-Its SQLite recorder cannot be subscribed to, which ProjectionRunner needs. `ListeningRecorder` gives it that, in its own
-terms (its ListenNotifySubscription, woken by an event in the process at every insert): the best case for its lag.
-"""
+"""The peer's projections: its ProjectionRunner, and the same without its threads, into a view of `peer_views`."""
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from uuid import UUID, uuid4
 
 from eventsourcing.application import Application
 from eventsourcing.dispatch import singledispatchmethod
-from eventsourcing.persistence import InfrastructureFactory, ListenNotifySubscription, StoredEvent, Tracking
+from eventsourcing.persistence import InfrastructureFactory, Tracking
 from eventsourcing.projection import Projection, ProjectionRunner
-from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore, SQLiteTrackingRecorder
 from eventsourcing.utils import Environment, get_topic
 
-from bench.engine import file_url
 from bench.harness import RATE, Contender
 from bench.peer_eventsourcing import (
     NAME,
@@ -38,68 +26,11 @@ from bench.peer_eventsourcing import (
     shipped,
     struct_environment,
 )
+from bench.peer_views import ListeningRecorder, OrderSummaries, PostgresSummaries, SqliteSummaries, UnsyncedSummaries
+from bench.places import SQLITE, Place
 from bench.workload import EVENTS_PER_ORDER, steps
 
-CREATE: Final = """
-CREATE TABLE IF NOT EXISTS order_summary (
-    order_id TEXT PRIMARY KEY,
-    customer_id TEXT NOT NULL,
-    total INTEGER NOT NULL,
-    items INTEGER NOT NULL,
-    status TEXT NOT NULL
-) WITHOUT ROWID
-"""
-PLACE: Final = "INSERT INTO order_summary VALUES (?, ?, ?, 0, 'placed')"
-ADD: Final = "UPDATE order_summary SET total = total + ?, items = items + ? WHERE order_id = ?"
-SHIP: Final = "UPDATE order_summary SET status = 'shipped' WHERE order_id = ?"
-
 PATIENCE_SECONDS = 120
-
-
-class OrderSummaries(SQLiteTrackingRecorder):
-    """The materialised view: one row per order, its total in hundredths. Every method is one transaction.
-
-    `reached` is called with a notification's number when its row is committed.
-    """
-
-    def __init__(self, datastore: SQLiteDatastore, **kwargs: Any) -> None:
-        super().__init__(datastore, **kwargs)
-        self.create_table_statements.append(CREATE)
-        self.reached: Callable[[int], None] = lambda _: None
-
-    def place(self, order_id: UUID, customer_id: str, total: Decimal, tracking: Tracking) -> None:
-        """A new row."""
-        self._write(PLACE, (order_id.hex, customer_id, int(total * 100)), tracking)
-
-    def add(self, order_id: UUID, amount: Decimal, items: int, tracking: Tracking) -> None:
-        """A row's total and count go up."""
-        self._write(ADD, (int(amount * 100), items, order_id.hex), tracking)
-
-    def ship(self, order_id: UUID, tracking: Tracking) -> None:
-        """A row's status changes."""
-        self._write(SHIP, (order_id.hex,), tracking)
-
-    def totals(self) -> tuple[int, int]:
-        """Rows, and the sum of their items."""
-        with self.datastore.transaction(commit=False) as cursor:
-            cursor.execute("SELECT count(*), coalesce(sum(items), 0) FROM order_summary")
-            row = cursor.fetchone()
-            return row[0], row[1]
-
-    def _write(self, statement: str, values: tuple[object, ...], tracking: Tracking) -> None:
-        with self.datastore.transaction(commit=True) as cursor:
-            self._insert_tracking(cursor, tracking)
-            cursor.execute(statement, values)
-        self.reached(tracking.notification_id)
-
-
-class UnsyncedSummaries(OrderSummaries):
-    """The same with the view's file at synchronous=NORMAL, as Diptych has its views."""
-
-    def __init__(self, datastore: SQLiteDatastore, **kwargs: Any) -> None:
-        super().__init__(datastore, **kwargs)
-        with datastore.get_connection(commit=True) as connection:  # the pool's one writer, which stays open
-            connection.cursor().execute("PRAGMA synchronous = NORMAL")
 
 
 class Summaries(Projection[OrderSummaries]):
@@ -125,83 +56,52 @@ class Summaries(Projection[OrderSummaries]):
         self.view.ship(happened.originator_id, tracking)
 
 
-class ListeningRecorder(SQLiteApplicationRecorder):
-    """Its SQLite recorder, which wakes subscriptions of its process after every insert."""
-
-    def __init__(self, datastore: SQLiteDatastore, **kwargs: Any) -> None:
-        super().__init__(datastore, **kwargs)
-        self.listeners: set[threading.Event] = set()
-
-    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
-        """Inserts, then wakes."""
-        numbers = super().insert_events(stored_events, **kwargs)
-        for listener in self.listeners:
-            listener.set()
-        return numbers
-
-    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> "ListeningSubscription":
-        """A subscription that is woken."""
-        return ListeningSubscription(self, gt, topics)
-
-
-class ListeningSubscription(ListenNotifySubscription[ListeningRecorder]):
-    """Its subscription with a thread that pulls pages of 500, as for its other databases."""
-
-    def __init__(self, recorder: ListeningRecorder, gt: int | None, topics: Sequence[str]) -> None:
-        super().__init__(recorder, gt, topics)
-        recorder.listeners.add(self._has_been_notified)
-
-    def stop(self) -> None:
-        """Stops, and is woken no more."""
-        super().stop()
-        self._recorder.listeners.discard(self._has_been_notified)
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """Settings for an application with a subscription, and a view in a file of its own."""
-    return struct_environment(file_url(folder / "peer.db")) | {
+def environment(url: str) -> dict[str, str]:
+    """Settings for an application with a subscription; on SQLite its view is in a file of its own."""
+    settings = struct_environment(url)
+    if "SQLITE_DBNAME" not in settings:
+        return settings
+    return settings | {
         "APPLICATION_RECORDER_TOPIC": get_topic(ListeningRecorder),
-        "SUMMARIES_SQLITE_DBNAME": str(folder / "peer.views.db"),
+        "SUMMARIES_SQLITE_DBNAME": f"{settings['SQLITE_DBNAME']}.views",
     }
 
 
-def runner(folder: Path) -> ProjectionRunner[Application[UUID], OrderSummaries]:
+def runner(place: Place, url: str) -> ProjectionRunner[Application[UUID], OrderSummaries]:
     """Its runner, started: it projects in a thread of its own, and has another that pulls."""
     return ProjectionRunner(
         application_class=Application[UUID],
         projection_class=Summaries,
-        view_class=OrderSummaries,
-        env=environment(folder),
+        view_class=_view(place),
+        env=environment(url),
     )
 
 
-def catch_up_with_runner(orders: int) -> Contender:
+def catch_up_with_runner(place: Place, orders: int) -> Contender:
     """Events per second of ProjectionRunner, from its construction to the last commit."""
 
-    def measure(folder: Path) -> dict[str, float]:
-        events = _seed(folder, orders)
+    def project(url: str, events: int) -> float:
         done = threading.Event()
         start = time.perf_counter()
-        with runner(folder) as running:
+        with runner(place, url) as running:
             running.view.reached = lambda number: done.set() if number >= events else None
             if running.view.max_tracking_id(running.app_name) != events:
                 assert done.wait(PATIENCE_SECONDS)
             seconds = time.perf_counter() - start
             _check(running.view, orders)
-        return {RATE: events / seconds}
+        return seconds
 
-    return Contender(f"{NAME}, ProjectionRunner", measure)
+    return Contender(f"{NAME}, ProjectionRunner", _on_a_log(place, orders, project))
 
 
-def catch_up_in_a_loop(orders: int, view: type[OrderSummaries] = OrderSummaries) -> Contender:
+def catch_up_in_a_loop(place: Place, orders: int, *, unsynced: bool = False) -> Contender:
     """Events per second of the same projection called in a plain loop over its notification log, without threads."""
 
-    def measure(folder: Path) -> dict[str, float]:
-        events = _seed(folder, orders)
-        settings = environment(folder)
+    def project(url: str, _: int) -> float:
+        settings = environment(url)
         start = time.perf_counter()
         factory = InfrastructureFactory[OrderSummaries].construct(Environment(Summaries.name, settings))
-        projection = Summaries(factory.tracking_recorder(view))
+        projection = Summaries(factory.tracking_recorder(UnsyncedSummaries if unsynced else _view(place)))
         with closing(Application[UUID](settings)) as application, closing(factory):
             position = 0
             while page := application.recorder.select_notifications(position, 500, inclusive_of_start=False):
@@ -211,16 +111,30 @@ def catch_up_in_a_loop(orders: int, view: type[OrderSummaries] = OrderSummaries)
                 position = page[-1].id
             seconds = time.perf_counter() - start
             _check(projection.view, orders)
-        return {RATE: events / seconds}
+        return seconds
 
-    unsynced = ", view unsynced" if view is UnsyncedSummaries else ""
-    return Contender(f"{NAME}, loop{unsynced}", measure)
+    return Contender(f"{NAME}, loop{', view unsynced' if unsynced else ''}", _on_a_log(place, orders, project))
 
 
-def _seed(folder: Path, orders: int) -> int:
+def _view(place: Place) -> type[OrderSummaries]:
+    return SqliteSummaries if place is SQLITE else PostgresSummaries
+
+
+def _on_a_log(place: Place, orders: int, project: Callable[[str, int], float]) -> Callable[[Path], dict[str, float]]:
+    """Measures on a log of its own: given its URL and length, `project` gives the seconds that it takes."""
+
+    def measure(folder: Path) -> dict[str, float]:
+        with place.opened(folder) as url:
+            events = _seed(url, orders)
+            return {RATE: events / project(url, events)}
+
+    return measure
+
+
+def _seed(url: str, orders: int) -> int:
     """Its log of so many orders, in the workload's order; gives the number of events."""
     identities = [uuid4() for _ in range(orders)]
-    with closing(Application[UUID](struct_environment(file_url(folder / "peer.db")))) as application:
+    with closing(Application[UUID](struct_environment(url))) as application:
         save(
             application,
             *(

@@ -160,3 +160,11 @@ WRITING = BoundedContext("shop", aggregates=[orders])
 """The left panel alone, for the benches of the write side: the peer projects nothing there either."""
 
 SHOP = BoundedContext("shop", aggregates=[orders], projections=[summaries], queries=[summary_of])
+
+
+def shop_of_version(version: int) -> BoundedContext:
+    """The same as SHOP, with a projection of this version: its view is filled anew."""
+    projection = Projection(OrderSummary, version=version)
+    for handler in summaries.handlers:
+        projection.on(handler.function)
+    return BoundedContext("shop", aggregates=[orders], projections=[projection], queries=[summary_of])

@@ -30,6 +30,7 @@ MAX_KEYS = 100_000
 """Rows that one event may change."""
 
 
+Decode = Callable[[bytes], Any]
 KeyOf = Callable[[Any], Key]
 
 
@@ -89,7 +90,8 @@ class Fold(Generic[V]):
     ) -> tuple[list[Step], int]:
         """The steps that the first events ask for in one segment, in log order, and how many events those are.
 
-        It ends after the event that brings more than MAX_STEPS. An event that cannot be read for its keys is parked.
+        It ends after an event that changes several rows and brings more than MAX_STEPS. An event that cannot be read for
+        its keys is parked.
         """
         usual = self._usual
         steps: list[Step] = []
@@ -171,7 +173,7 @@ class Fold(Generic[V]):
             if not parking.waits(hold, position, rule.name):
                 parking.fail(hold, position, rule.name, error)
 
-    def _usual_events(self) -> dict[tuple[str, int], tuple[Rule, Any, KeyOf]]:
+    def _usual_events(self) -> dict[tuple[str, int], tuple[Rule, Decode, KeyOf]]:
         """By stored name and schema, what is needed of an event that changes the one row that its fields name."""
         return {
             stored: (rule, decode, rule.key)

@@ -99,6 +99,7 @@ class Projector:
         self._on_idle = on_idle
         self._withheld = NOTHING_WITHHELD
         self._size = min(FIRST_PAGE, settings.batch)
+        self._ahead: Page | RecordPage | None = None
         self.checkpoint = checkpoint
 
     async def run(self) -> None:
@@ -127,29 +128,48 @@ class Projector:
     async def begin(self) -> None:
         """Learns what is held back. Raises Superseded."""
         self._withheld = await self._views.withheld(self._shape, self.checkpoint)
+        self._ahead = None
 
     async def step(self) -> bool:
         """Applies the next page, or waits a while for one; says whether there was one. Raises Superseded, Astray."""
-        began, size = time.monotonic(), self._size
-        page = await self._read()
-        if page.upto.position <= self.checkpoint.position:
+        page = await self._next()
+        looked_at = page.upto.position - self.checkpoint.position
+        if looked_at <= 0:
             if self.checkpoint.failure is not None:  # nothing fails any more
                 self.checkpoint = await self._views.commit(self._shape, {}, self.checkpoint, self.checkpoint.anchor)
             self._on_idle()
             await self._log.wait_past(self.checkpoint.position, IDLE)
             return False
+        if looked_at < self._size:
+            await self._apply_page(page)
+        else:
+            await self._apply_and_read_on(page)
+        return True
+
+    async def _apply_and_read_on(self, page: Page | RecordPage) -> None:
+        """Applies a page that others follow, while the next one is read."""
+        reading = asyncio.create_task(self._read(page.upto.position))
+        try:
+            await self._apply_page(page)
+            self._ahead = await reading
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _apply_page(self, page: Page | RecordPage) -> None:
+        """Applies a page, and finds out how large the next one should be."""
+        began, size = time.monotonic(), self._size
         await self._apply_all(page.events, page.upto)
         seconds = time.monotonic() - began
         if seconds > PAGE_TIME.total_seconds():
             self._size = max(size // 2, 1)
         elif seconds < PAGE_TIME.total_seconds() / 2 and len(page.events) >= size:
             self._size = min(size * 2, self._settings.batch)
-        return True
 
     async def advance(self, position: int) -> None:
         """Applies events up to a position that the log has, and none after it. Raises Superseded, Astray."""
         while self.checkpoint.position < position:
-            page = await self._read()
+            page = await self._next()
             events = [event for event in page.events if event.position <= position]
             upto = page.upto if page.upto.position <= position else await self._anchor(position, page.upto)
             await self._apply_all(events, upto)
@@ -235,16 +255,19 @@ class Projector:
     def _parking(self) -> Parking:
         return Parking(self._withheld, utc_now())
 
-    async def _read(self) -> Page | RecordPage:
+    async def _next(self) -> Page | RecordPage:
         """The next page of the log that the view was filled from so far. Raises Astray."""
-        read = self._log.read_records if self._fold.wants_records else self._log.read
-        page = await read(self.checkpoint.position, self._size, self._fold.types)
+        page, self._ahead = self._ahead or await self._read(self.checkpoint.position), None
         if page.since != self.checkpoint.anchor:
             raise Astray(
                 "the log holds another event there than the view has applied: it was restored or has lost its end; "
                 f"have it filled anew: diptych projection rebuild {self._shape.name}"
             )
         return page
+
+    async def _read(self, after: int) -> Page | RecordPage:
+        read = self._log.read_records if self._fold.wants_records else self._log.read
+        return await read(after, self._size, self._fold.types)
 
     async def _fail(self, error: Exception) -> None:
         """Keeps why it does not go on, in the process's own log at least. Raises Superseded."""
