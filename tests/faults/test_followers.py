@@ -40,9 +40,9 @@ async def past_strangers(url: str, count: int, monkeypatch: pytest.MonkeyPatch) 
     read = Projector._read
     since: list[int] = []
 
-    async def reading(self: Projector) -> Any:
-        since.append(self.checkpoint.position)
-        return await read(self)
+    async def reading(self: Projector, after: int) -> Any:
+        since.append(after)
+        return await read(self, after)
 
     monkeypatch.setattr(Projector, "_read", reading)
     async with shop.open(url) as app:
