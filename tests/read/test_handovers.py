@@ -45,10 +45,10 @@ async def test_whoever_projects_a_view_goes_on_at_once(new_store: NewStore, chan
         async with working(log, views, ACCOUNTS):
             await reaches(views, SHAPE, 100)
 
-            enough = asyncio.Event()
+            over = asyncio.Event()
 
             async def append() -> None:
-                while load and not enough.is_set():
+                while load and not over.is_set():
                     await tell(log, Added(key="a", amount=Decimal(1)))
                     await asyncio.sleep(0.01)
 
@@ -57,8 +57,8 @@ async def test_whoever_projects_a_view_goes_on_at_once(new_store: NewStore, chan
             for _ in range(3):
                 await change(log, others)
                 gaps.append(await late(log, others))
-            enough.set()
-            await appending  # not cancelled: what it is about to append would be kept, or not
+            over.set()
+            await appending
             await reaches(views, SHAPE, (await log.head()).position)
         assert sorted(gaps)[1] < TURN.total_seconds() / 2
         assert await rows(views, SHAPE) == expected_accounts(await records(log))
