@@ -64,7 +64,9 @@ async def test_15_a_view_is_rebuilt_retried_and_audited_and_nothing_is_done_agai
 def test_15_a_handler_that_could_do_more_than_fold_is_refused() -> None:
     projection = Projection(OrderSummary)
 
-    @projection.on  # type: ignore[arg-type]
+    on: Any = projection.on
+
+    @on
     async def mails(row: OrderSummary | None, event: OrderPlaced) -> OrderSummary:
         raise NotImplementedError
 
