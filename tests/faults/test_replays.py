@@ -64,11 +64,10 @@ async def test_15_a_view_is_rebuilt_retried_and_audited_and_nothing_is_done_agai
 def test_15_a_handler_that_could_do_more_than_fold_is_refused() -> None:
     projection = Projection(OrderSummary)
 
-    on: Any = projection.on
-
-    @on
     async def mails(row: OrderSummary | None, event: OrderPlaced) -> OrderSummary:
         raise NotImplementedError
 
+    on: Any = projection.on
+    on(mails)
     with pytest.raises(ContextError, match="mails is a coroutine or a generator; a projection handler is a plain"):
         BoundedContext("shop", projections=[projection])

@@ -90,8 +90,8 @@ class Fold(Generic[V]):
     ) -> tuple[list[Step], int]:
         """The steps that the first events ask for in one segment, in log order, and how many events those are.
 
-        It ends after an event that changes several rows and brings more than MAX_STEPS. An event that cannot be read
-        for its keys is parked.
+        It ends after an event of several rows that brings more than MAX_STEPS. An event that cannot be read for its
+        keys is parked.
         """
         usual = self._usual
         steps: list[Step] = []

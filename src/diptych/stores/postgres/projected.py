@@ -5,7 +5,6 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
-import asyncpg
 import msgspec
 
 from diptych.errors import Unavailable
@@ -28,7 +27,7 @@ from diptych.stores.postgres.bells import ViewBells, bell_name
 from diptych.stores.postgres.connection import UNSYNCED, Connection, Pool, milliseconds
 from diptych.stores.postgres.letters import Letters
 from diptych.stores.postgres.own_tables import OwnTables
-from diptych.stores.postgres.rows import RowTable, find_rows
+from diptych.stores.postgres.rows import RowTable, load_rows
 from diptych.stores.postgres.writing import Writing, write
 
 V = TypeVar("V", bound=View)
@@ -65,11 +64,10 @@ class PostgresProjected:
         table: RowTable[V] = self._table(shape, at.generation)
 
         async def work(connection: Connection) -> dict[Key, V]:
-            await self._check_there(connection, shape, at)
-            try:
-                return await find_rows(connection, table, list(keys))
-            except asyncpg.exceptions.UndefinedTableError:
-                raise _gone(shape, at) from None
+            rows = await load_rows(connection, table, keys, self._sql["exists"], shape.name, at.generation)
+            if rows is None:
+                raise _gone(shape, at)
+            return rows
 
         return await self._writers.run(work)
 
@@ -118,16 +116,13 @@ class PostgresProjected:
 
     async def withheld(self, shape: ViewShape[Any], at: Checkpoint) -> Withheld:
         async def work(connection: Connection) -> Withheld:
-            await self._check_there(connection, shape, at)
+            if not await connection.fetchval(self._sql["exists"], shape.name, at.generation):
+                raise _gone(shape, at)
             letters = self._letters(connection, shape)
             skips = frozenset([(skip.hold, skip.position) for skip in await letters.skips()])
             return Withheld(await letters.holds(at), skips)
 
         return await self._writers.run(work)
-
-    async def _check_there(self, connection: Connection, shape: ViewShape[Any], at: Checkpoint) -> None:
-        if not await connection.fetchval(self._sql["exists"], shape.name, at.generation):
-            raise _gone(shape, at)
 
     async def _ring(self, shape: ViewShape[Any], at: Checkpoint, position: int) -> None:
         """Wakes those who wait for what all segments have now. What is not rung here, they find by themselves."""

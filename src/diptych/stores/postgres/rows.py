@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from diptych.messages import View
@@ -126,7 +127,6 @@ class RowTable(Rows[V]):
         self.keys = tuple([shape.column(name) for name in shape.key])
         self._plain = f"{short(shape.name)}_{number}"
         super().__init__(shape, f"{quoted(schema)}.{quoted(self._plain)}", encoder, decoder)
-        self._lookup = self._found_by_key()
 
     # Tables
 
@@ -154,20 +154,20 @@ class RowTable(Rows[V]):
 
     # Rows
 
-    def lookup(self, keys: Collection[Key]) -> tuple[str, list[Any]]:
-        """The statement that finds the rows of these keys, with an array for each field of the key."""
+    def lookup(self, keys: Collection[Key], first: int = 1) -> tuple[str, list[Any]]:
+        """The statement that finds the rows of these keys, with an array for each field of the key.
+
+        These are binds from the `first` on.
+        """
         wanted: list[tuple[Any, ...]] = []
         for key in keys:
             with suppress(ValueError):  # what the column cannot hold is not there
                 wanted.append(self.encode_key(key))
-        return self._lookup, by_column(wanted, len(self.keys))
-
-    def _found_by_key(self) -> str:
         columns = ", ".join(f"row.{quoted(name)}" for name in self._names)
-        return (
-            f"SELECT {columns} FROM {row_arrays(self.keys, 'wanted', 1)} JOIN {self.table} AS row ON "  # noqa: S608 - names
-            + " AND ".join(f"row.{quoted(key.name)} = wanted.{quoted(key.name)}" for key in self.keys)
-        )
+        same = " AND ".join(f"row.{quoted(key.name)} = wanted.{quoted(key.name)}" for key in self.keys)
+        arrays = row_arrays(self.keys, "wanted", first)
+        sql = f"SELECT {columns} FROM {arrays} JOIN {self.table} AS row ON {same}"  # noqa: S608 - names
+        return sql, by_column(wanted, len(self.keys))
 
 
 def dropped(tables: Iterable[str]) -> str:
@@ -179,6 +179,23 @@ async def find_rows(connection: Connection, table: RowTable[V], keys: Sequence[K
     """The rows of these keys that exist, by key."""
     sql, binds = table.lookup(keys)
     rows = [table.decode(values) for values in await connection.fetch(sql, *binds)]
+    return {table.shape.key_of(row): row for row in rows}
+
+
+async def load_rows(
+    connection: Connection, table: RowTable[V], keys: Collection[Key], exists: str, *generation: object
+) -> dict[Key, V] | None:
+    """The same, where the generation exists of which the table is, and None where it is gone: in one round trip."""
+    lookup, binds = table.lookup(keys, len(generation) + 1)
+    sql = f"SELECT known.*, found.* FROM ({exists}) AS known LEFT JOIN ({lookup}) AS found ON true"  # noqa: S608 - names
+    try:
+        found = await connection.fetch(sql, *generation, *binds)
+    except asyncpg.exceptions.UndefinedTableError:
+        return None
+    if not found[0][0]:
+        return None
+    key = 1 + table.shape.columns.index(table.keys[0])
+    rows = [table.decode(values[1:]) for values in found if values[key] is not None]
     return {table.shape.key_of(row): row for row in rows}
 
 

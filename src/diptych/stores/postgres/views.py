@@ -318,7 +318,8 @@ class PostgresViews(PostgresProjected):
             if left <= timedelta(0):
                 return False
             if bell.position < position:
-                await bell.reached(position, min(left, poll))
+                if await bell.reached(position, min(left, poll)):
+                    return True
             else:  # it was rung for a generation that others have replaced
                 await asyncio.sleep(min(left, poll).total_seconds())
 

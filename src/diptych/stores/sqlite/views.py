@@ -303,7 +303,8 @@ class SqliteViews:
                 return False
             bell = self._bells.of(shape.name)
             if bell.position < position:
-                await bell.reached(position, min(left, pause))
+                if await bell.reached(position, min(left, pause)):
+                    return True
             else:  # it was rung for a generation that another process has replaced
                 await asyncio.sleep(min(left, pause).total_seconds())
             pause = min(pause * 2, POLL_MOST)
