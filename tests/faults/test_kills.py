@@ -88,9 +88,9 @@ async def test_18_a_process_that_is_killed_at_random_instants_loses_nothing_that
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(10))
-async def test_18_a_process_that_is_killed_hundreds_of_times_loses_nothing(url: str, seed: int) -> None:
-    await killed_under_load(url, orders=20_000, rounds=60, seed=seed)
+@pytest.mark.parametrize("seed", range(2))
+async def test_18_a_process_that_is_killed_again_and_again_loses_nothing(url: str, seed: int) -> None:
+    await killed_under_load(url, orders=12_000, rounds=35, seed=seed)
 
 
 async def test_18_an_interrupted_process_that_is_started_again_goes_on(path: Path) -> None:

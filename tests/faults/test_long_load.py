@@ -11,7 +11,7 @@ import pytest
 from tests.faults.tools import end
 from tests.faults.world import ended, world_at
 
-ROUNDS = 60
+ROUNDS = 40
 MEBIBYTE = 2**20
 
 
