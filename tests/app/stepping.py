@@ -1,9 +1,11 @@
 """One shop, and how its summary is projected: in step with the log, following it, in versions, or not at all."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from diptych import BoundedContext, Projection, Query, View, Views
 from diptych.read import Mode
+from diptych.read.queries import QueryFunction
 from tests.app.shop import (
     OrderPlaced,
     OrderSummary,
@@ -16,7 +18,7 @@ from tests.app.shop import (
     summary_shipped,
 )
 
-QUERIES = [orders_of, order_by_id, order_count, all_orders]
+QUERIES: Sequence[QueryFunction] = [orders_of, order_by_id, order_count, all_orders]
 DEAREST = Decimal(1000)
 
 

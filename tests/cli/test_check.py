@@ -34,7 +34,9 @@ def test_the_description_as_json(diptych: Diptych) -> None:
 
     assert (answer["problems"], answer["stored"]) == ([], None)
     assert answer["inventory"]["events"][0] == {"name": "OrderPlaced", "schema": 1, "tags": []}
-    assert answer["inventory"]["views"] == [{"name": "OrderSummary", "key": ["order_id"], "index": ["customer_id"]}]
+    assert answer["inventory"]["views"] == [
+        {"name": "OrderSummary", "key": ["order_id"], "index": ["customer_id"], "tables": []}
+    ]
 
 
 def test_a_context_that_does_not_build_ends_with_1_and_every_problem(diptych: Diptych, folder: Path) -> None:

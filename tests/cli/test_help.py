@@ -37,7 +37,7 @@ def test_help_names_the_environment_that_stands_for_an_option(diptych: Diptych, 
         ("nope", "diptych"),
         ("event-store strem", "diptych event-store"),
         ("event-store stream --limit many", "diptych event-store stream"),
-        ("projection rebuild", "diptych projection rebuild"),
+        ("projection pause", "diptych projection pause"),
     ],
 )
 def test_wrong_use_names_the_help_that_helps(diptych: Diptych, words: str, command: str) -> None:

@@ -1,8 +1,8 @@
 """What is projected through faults: a context whose views tell all that was done to them, and processes on it.
 
-`python -m tests.faults.chaos project URL CODE` runs a worker until its stdin ends, and `... write URL CODE SEED`
-appends events of random keys, some on a version that others have overtaken. The code is `mended`, `broken` (it cannot
-apply some of the events) or `async` (as mended, with no view in step with the log).
+`python -m tests.faults.chaos project URL CODE` runs a worker until its stdin ends; `write URL CODE SEED` appends events
+of random keys, some on a version that others have overtaken. The code is `mended`, `broken` (it cannot apply some
+events) or `async` (as mended, with no view in step with the log).
 """
 
 import asyncio
@@ -108,7 +108,8 @@ def context(*, mended: bool = True, in_step: bool = True) -> BoundedContext:
 
 MENDED = context()
 BROKEN = context(mended=False)
-CODE = {"mended": MENDED, "broken": BROKEN, "async": context(in_step=False)}
+ASYNC = context(in_step=False)
+CODE = {"mended": MENDED, "broken": BROKEN, "async": ASYNC}
 
 SETTINGS = {
     "Trail": ProjectionSettings(batch=50, segments=4),

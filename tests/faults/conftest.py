@@ -1,5 +1,7 @@
 """Faults are made to happen: held locks, killed and stopped processes, full disks, lost bytes."""
 
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -45,6 +47,26 @@ def place(request: pytest.FixtureRequest, path: Path) -> Iterator[Place]:
         return
     with running(programs_of(request.param)) as server:
         yield Place(new_store(server), server)
+
+
+Preloaded = Callable[[str, Path], Path]
+"""Compiles a C file of these tests into a library in a folder, for processes that are started with LD_PRELOAD."""
+
+
+@pytest.fixture
+def preloaded() -> Preloaded:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler here")
+
+    def compiled(name: str, folder: Path) -> Path:
+        source = Path(__file__).with_name(name)
+        library = folder / source.with_suffix(".so").name
+        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+        library.chmod(0o755)
+        return library
+
+    return compiled
 
 
 @pytest.fixture(params=["sqlite", *EACH])

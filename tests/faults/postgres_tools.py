@@ -15,6 +15,14 @@ from diptych.stores.postgres.append import binds
 from diptych.stores.postgres.connection import Connection
 from diptych.stores.postgres.log import PostgresLog
 
+FAIL_AT = """
+CREATE FUNCTION diptych.fail() RETURNS trigger LANGUAGE plpgsql
+    AS $$ BEGIN RAISE SQLSTATE '{state}' USING MESSAGE = 'made to fail'; END; $$;
+CREATE TRIGGER fail BEFORE INSERT ON diptych.{table} FOR EACH ROW
+    WHEN ({condition}) EXECUTE FUNCTION diptych.fail();
+"""
+DISK_FULL = "53100"
+
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[PostgresLog]:
@@ -31,6 +39,18 @@ async def session(url: str, name: str = "harm") -> AsyncIterator[Connection]:
         yield connection
     finally:
         connection.terminate()
+
+
+@asynccontextmanager
+async def failing(url: str, table: str, condition: str, state: str) -> AsyncIterator[None]:
+    """Every insert of such a row fails, for as long as the context lasts."""
+    address = address_of(url)
+    async with session(url) as other:
+        await other.execute(address.placed(FAIL_AT.format(table=table, condition=condition, state=state)))
+        try:
+            yield
+        finally:
+            await other.execute(address.placed("DROP FUNCTION diptych.fail CASCADE"))
 
 
 async def append_in(connection: Connection, url: str, *appends: Append) -> list[int]:

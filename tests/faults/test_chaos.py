@@ -11,6 +11,7 @@ import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -104,7 +105,7 @@ class Chaos:
         """Everybody's who does one kind of work on PostgreSQL."""
         for _ in range(3):
             purpose = self.dice.choice(("writer", "reader", "projector", "query", "listener"))
-            await self._surely(lambda purpose=purpose: kill(self.world.url, purpose))
+            await self._surely(partial(kill, self.world.url, purpose))
 
     async def restart_server(self) -> None:
         server = self.place.server

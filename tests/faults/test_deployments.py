@@ -54,14 +54,6 @@ ANOTHER_ROW = {"more": 'status: str = "new"', "said": "row.status", "version": 1
 ANOTHER_VERSION = {"more": "", "said": '"new"', "version": 2, "seconds": 0.0004}
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, path: Path) -> str:
-    if request.param == "sqlite":
-        return url_of(path)
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
 async def ready(client: httpx.AsyncClient) -> bool:
     return (await client.get("/readyz")).status_code == 200
 
@@ -93,9 +85,23 @@ async def deployed(url: str, folder: Path, name: str, code: dict[str, Any]) -> A
         yield client
 
 
-@pytest.mark.parametrize("code", [ANOTHER_ROW, ANOTHER_VERSION], ids=["row", "version"])
+@pytest.fixture
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new store of the kind that the test names."""
+    if request.param == "sqlite":
+        return url_of(tmp_path / "shop.db")
+    found: str = request.getfixturevalue("postgres_url")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [("sqlite", ANOTHER_ROW), ("postgres", ANOTHER_VERSION)],
+    indirect=["url"],
+    ids=["another row", "another version"],
+)
 async def test_the_old_servers_go_on_until_the_new_ones_are_ready_and_what_they_leave_is_cleared_away(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: dict[str, Any]
+    url: str, code: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DIPTYCH_CQRS_QUERY_SIDE_LEASE", "1s")
     await import_orders(url, EVENTS)

@@ -9,9 +9,13 @@ from asyncio.subprocess import PIPE, Process
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import pytest
+
+from diptych.stores.postgres import writer
 from diptych.stores.postgres.address import address_of
+from diptych.stores.postgres.in_step import KeptInStep
 from tests.app.shop import AllOrders, ShipOrder, order
 from tests.app.stepping import following, in_step
 from tests.faults.postgres_tools import kill, session
@@ -131,8 +135,8 @@ async def killed(process: Process) -> None:
 async def test_a_view_is_rebuilt_and_divided_while_others_append(url: str) -> None:
     orders = 30_000 if url.startswith("sqlite") else 5_000
     process = await loading(url, orders)
+    reading = asyncio.create_task(drained(process))
     try:
-        reading = asyncio.create_task(drained(process))
         for words in (
             ["rebuild", "OrderSummary"],
             ["divide", "OrderSummary", "--segments", "3"],
@@ -164,6 +168,30 @@ async def test_a_view_is_switched_under_load_and_every_token_is_answered(url: st
         receipt = await app.execute(order("last"))
         assert await app.ask(AllOrders(), after=receipt.token, timeout=timedelta(seconds=20))
         assert len(await check_whole(app)) == 2 * orders + 1
+
+
+async def test_a_process_that_stops_in_mid_append_keeps_the_log_from_others_for_a_while_only(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "BETWEEN_STATEMENTS", {"idle_in_transaction_session_timeout": "500"})
+    follow, stopped = KeptInStep._follow, asyncio.Event()
+
+    async def stop(self: KeptInStep, *rest: Any) -> Any:
+        if not stopped.is_set():
+            stopped.set()
+            await asyncio.sleep(2)
+        return await follow(self, *rest)
+
+    async with in_step.open(postgres_url) as app, in_step.open(postgres_url, projectors=False) as other:
+        await other.execute(order("0"))
+        monkeypatch.setattr(KeptInStep, "_follow", stop)
+        stopping = asyncio.create_task(app.execute(order("1"), command_id="stops"))
+        await stopped.wait()
+        receipt = await other.execute(order("2"))
+        assert not stopping.done()
+        assert receipt.token.position == 2, "what had stopped is not kept"
+        assert (await stopping).token.position == 3, "it is sent again"
+        (await look(postgres_url)).check()
 
 
 async def test_a_connection_that_is_lost_in_mid_append_loses_and_doubles_nothing(

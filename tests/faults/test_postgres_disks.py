@@ -4,8 +4,7 @@ import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,32 +16,14 @@ from diptych.stores.postgres import writer
 from diptych.stores.postgres.address import address_of
 from diptych.stores.postgres.log import PostgresLog
 from tests.conftest import new_store, programs_of
-from tests.faults.conftest import EACH
-from tests.faults.postgres_tools import check_tables, opened, session
+from tests.faults.conftest import EACH, Preloaded
+from tests.faults.postgres_tools import DISK_FULL, check_tables, failing, opened, session
 from tests.faults.tools import new_append
 from tests.postgres import Server, running
 
 # 17: an append fails at its k-th event, or one of a group fails
 
-FAIL_AT = """
-CREATE FUNCTION diptych.fail() RETURNS trigger LANGUAGE plpgsql
-    AS $$ BEGIN RAISE SQLSTATE '{state}' USING MESSAGE = 'made to fail'; END; $$;
-CREATE TRIGGER fail BEFORE INSERT ON diptych.{table} FOR EACH ROW
-    WHEN ({condition}) EXECUTE FUNCTION diptych.fail();
-"""
-DISK_FULL, CHECK_VIOLATION = "53100", "23514"
-
-
-@asynccontextmanager
-async def failing(url: str, table: str, condition: str, state: str) -> AsyncIterator[None]:
-    """Every insert of such a row fails, for as long as the context lasts."""
-    address = address_of(url)
-    async with session(url) as other:
-        await other.execute(address.placed(FAIL_AT.format(table=table, condition=condition, state=state)))
-        try:
-            yield
-        finally:
-            await other.execute(address.placed("DROP FUNCTION diptych.fail CASCADE"))
+CHECK_VIOLATION = "23514"
 
 
 @pytest.mark.parametrize(
@@ -161,21 +142,6 @@ async def test_19_a_tablespace_that_is_full_and_freed_again_is_written_to_withou
 # 20: fsync returns EIO
 
 
-@pytest.fixture(scope="session")
-def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What makes fsync fail, compiled."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("there is no C compiler here")
-    folder = tmp_path_factory.mktemp("shim")
-    library = folder / "failing_fsync.so"
-    source = Path(__file__).with_name("failing_fsync.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
-    for each in (library, *folder.parents[:2], folder):
-        each.chmod(0o755)
-    return library
-
-
 @pytest.fixture(params=EACH)
 def syncing_postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server that forces what it commits to the disk."""
@@ -184,13 +150,13 @@ def syncing_postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 async def test_20_a_disk_that_forces_nothing_leads_to_no_false_acknowledgement(
-    syncing_postgres: Server, shim: Path, monkeypatch: pytest.MonkeyPatch
+    syncing_postgres: Server, preloaded: Preloaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "RESOLVE_TIMEOUT", timedelta(seconds=1))
     server = syncing_postgres
     url = await asyncio.to_thread(new_store, server)
     sign = server.folder / "broken"
-    library = Path(shutil.copy(shim, server.folder))
+    library = preloaded("failing_fsync.c", server.folder)
     await asyncio.to_thread(server.stop)
     environment = {"LD_PRELOAD": str(library), "FSYNC_FAILS": str(sign)}
     await asyncio.to_thread(lambda: server.start(**environment))

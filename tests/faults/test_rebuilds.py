@@ -73,8 +73,8 @@ async def test_13_no_answer_is_older_than_its_token_while_a_view_is_rebuilt(url:
     await filled(url, 5000)
     async with shop.open(url) as app:
         async with under_load(app):
-            found = [await rebuilt(url, *words) for words in ([], ["--workers", "3"], ["--workers", "2"])]
-        assert [one["generation"] for one in found] == [2, 3, 4]
+            found = [await rebuilt(url, *words) for words in (["--workers", "3"], [])]
+        assert [one["generation"] for one in found] == [2, 3]
         await check_whole(app)
     (live,) = await generations(url)
     assert len(live.checkpoints) == 3, "a view stays divided as it was"
@@ -111,7 +111,7 @@ async def test_13_two_rebuilds_at_once_and_appends_end_with_a_fold(url: str) -> 
 
 
 async def test_13_several_processes_fill_one_generation_together(url: str) -> None:
-    await filled(url, 20_000)
+    await filled(url, 15_000)
     process = await rebuilding(url, "--workers", "3", target=SLOW)
     owners: set[str] = set()
 
@@ -145,7 +145,7 @@ async def killed_again_and_again(url: str, events: int, kills: int, seed: int) -
 
 
 async def test_14_a_rebuild_that_is_killed_at_random_instants_needs_no_cleaning(url: str) -> None:
-    await killed_again_and_again(url, events=20_000, kills=4, seed=14)
+    await killed_again_and_again(url, events=15_000, kills=3, seed=14)
 
 
 @pytest.mark.soak
@@ -251,7 +251,7 @@ async def test_a_view_is_divided_and_merged_under_load_and_no_answer_is_too_old(
     await filled(url, 2000)
     async with serving(url, "--role", "projector"), shop.open(url) as app:
         async with under_load(app, clients=2):
-            for segments in (4, 2, 5, 1):
+            for segments in (4, 1):
                 divided = await done(url, "projection", "divide", "OrderSummary", "--segments", f"{segments}")
                 assert divided["segments"] == segments
         await check_whole(app)

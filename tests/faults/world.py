@@ -10,8 +10,8 @@ from diptych import BoundedContext, DiptychError
 from diptych.log import EventLog
 from diptych.read import Audit, Fold, Generation, Repair, Selector, Superseded, ViewStore
 from diptych.stores import store_at
-from tests.faults.chaos import CODE, MENDED, Last, Pulse, Sum, Ticked, Ticker, Trail, groups
-from tests.faults.tools import end, said, start, until
+from tests.faults.chaos import CODE, MENDED, Last, Pulse, Sum, Ticked, Ticker, Trail, groups, poisonous, ticked
+from tests.faults.tools import end, new_append, said, start, until
 
 CALM = 90.0
 
@@ -45,8 +45,13 @@ class World:
         while events > 0:
             events -= await self._ticker.tick(min(events, 5))
 
-    async def start_worker(self, **options: Any) -> Process:
-        worker = await start("chaos", "project", self.url, self.code, **options)
+    async def poison(self, key: str) -> None:
+        """An event that broken code cannot apply: it and all later ones of its key are held back."""
+        n = next(n for n in range(1, 10_000) if poisonous(Ticked(key=key, n=n)))
+        await self.log.append(new_append(f"tick-{key}")._replace(events=[ticked(key, n)]))
+
+    async def start_worker(self, code: str | None = None, **options: Any) -> Process:
+        worker = await start("chaos", "project", self.url, code or self.code, **options)
         self.workers.append(worker)
         assert (await said(worker))["ready"]
         return worker
@@ -80,6 +85,18 @@ class World:
             for hold in await one.holds():
                 await one.retry(hold)
 
+    async def stands(self, fold: Fold[Any]) -> Generation:
+        """What answers, once everything that the log has is applied or parked."""
+
+        async def there() -> bool:
+            live = await self.live(fold)
+            return live is not None and live.position == (await self.log.head()).position
+
+        await until(there, CALM)
+        live = await self.live(fold)
+        assert live is not None
+        return live
+
     async def settled(self, *, repairing: bool = False) -> None:
         """Waits until nothing is held back any more, and every view has come to the log's end."""
 
@@ -102,7 +119,7 @@ class World:
     async def check(self) -> None:
         """Every key has seen its events in order, each once, and every view is a fold of the log."""
         rows = {fold.shape.view: await self.rows(fold) for fold in self.folds}
-        expected = await self._expected()
+        expected = await self.expected()
         assert {row.key: row.seen for row in rows[Trail]} == expected.trails
         assert {row.group: (row.events, row.total) for row in rows[Sum]} == expected.sums
         assert {row.key: row.n for row in rows[Last]} == {key: n for key, n in expected.lasts.items() if n % 10}
@@ -112,7 +129,7 @@ class World:
         for fold in self.folds:
             assert [found async for found in Audit(fold, self.log, self.views(fold)).run()] == []
 
-    async def _expected(self) -> "Expected":
+    async def expected(self) -> "Expected":
         expected = Expected()
         position = 0
         while events := (await self.log.read(position, 1000)).events:

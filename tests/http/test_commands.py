@@ -10,6 +10,7 @@ from httpx import AsyncClient
 from diptych import App, Recorded, UnreadableEvent
 from diptych.http import Gateway
 from tests.app.shop import shop
+from tests.app.stepping import in_step
 from tests.http.asking import ORDERS_OF, PLACE, SHIP, check_problem, order_body, placed
 from tests.http.conftest import client_of, gateway_of
 from tests.http.contexts import odd
@@ -209,6 +210,18 @@ async def test_an_event_that_cannot_be_read_is_named_by_its_position_only(
 
     assert "7" in said["detail"]
     assert "secret" not in said["detail"]
+
+
+async def test_what_a_view_in_step_cannot_take_is_told_by_its_name_only() -> None:
+    async with client_of(gateway_of(in_step)) as client:
+        body = order_body(price="5000000.00")
+        response = await client.post(PLACE, json=body, headers={"Idempotency-Key": "k"})
+        said = check_problem(response, 500, "projection-failed")
+        assert (said["view"], said["command_id"]) == ("OrderSummary", "k")
+        assert "afford" not in response.text
+        check_problem(await client.get("/shop/commands/k"), 404, "not-found")
+        assert (await client.post(PLACE, json=order_body(), headers={"Idempotency-Key": "k"})).status_code == 200
+        assert (await client.get("/problems/projection-failed")).status_code == 200
 
 
 async def test_a_command_that_takes_too_long_has_an_unknown_outcome(monkeypatch: pytest.MonkeyPatch) -> None:

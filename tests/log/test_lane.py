@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from diptych.errors import Conflict, DiptychError, Unavailable
-from diptych.log import Append, Lane, NewEvent, Outcome
+from diptych.log import Append, Lane, NewEvent, Outcome, in_halves
 from diptych.log.lane import WAITING_APPENDS, WAITING_BYTES
 
 
@@ -247,3 +247,26 @@ async def test_a_commit_alone_is_made_to_its_end_where_its_caller_goes_away() ->
     gate.set()
     await closing
     assert ended == ["alone"]
+
+
+async def test_a_group_that_cannot_be_kept_is_committed_by_halves_until_each_has_an_answer_of_its_own() -> None:
+    tried: list[list[str]] = []
+
+    async def commit(group: Sequence[Append]) -> Sequence[Outcome | DiptychError]:
+        names = [one.command_id for one in group]
+        tried.append(names)
+        if "away" in names:
+            raise Unavailable("the store is away")
+        if "bad" in names and len(names) > 1:
+            return await in_halves(group, commit)
+        return [Conflict("a", "b") if name == "bad" else kept(one) for name, one in zip(names, group, strict=True)]
+
+    names = ["1", "2", "bad", "3", "4", "5", "away", "6"]
+    answers = await in_halves([append(name) for name in names], commit)
+    assert [type(answer).__name__ for answer in answers] == [
+        *["Outcome"] * 2,
+        "Conflict",
+        "Outcome",
+        *["Unavailable"] * 4,
+    ]
+    assert tried == [names[:4], names[:2], names[2:4], ["bad"], ["3"], names[4:]]

@@ -48,7 +48,7 @@ from tests.read.ledger import fold_of, tell
 
 T = TypeVar("T")
 
-KEYS = "abcde"
+KEYS = "abcd"
 WORKERS = ["ann", "bob", "cem"]
 MENDED = 2
 """The version of the code in which nothing fails any more."""
@@ -94,11 +94,11 @@ SHAPE = FOLDS[0].shape
 SAID = st.builds(
     Said,
     keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=3, unique=True).map("".join),
-    bad=st.sampled_from(["", "", "a", "ab", "abcde"]),
+    bad=st.sampled_from(["", "a", "ab", "abcd"]),
     sound=st.integers(0, MENDED),
-    readable=st.sampled_from([0, 0, 0, 0, 1, 2]),
+    readable=st.sampled_from([0, 0, 0, 1, 2]),
 )
-STREAMS = st.sampled_from(["ledger-1", "ledger-2", "ledger-3"])
+STREAMS = st.sampled_from(["ledger-1", "ledger-2"])
 ALL: st.SearchStrategy[int] = st.integers(0, 99)
 """What picks one of however many there are."""
 
@@ -214,18 +214,20 @@ class Engine(RuleBasedStateMachine):
         self.projectors.pop(worker, None)
         self.run(self.views.leave(worker))
 
-    @rule()
-    def mend(self) -> None:
-        """New code, of the same shape. Who is at work goes on with the old one."""
-        self.version = min(self.version + 1, MENDED)
+    @rule(version=st.integers(0, MENDED))
+    def deploy(self, version: int) -> None:
+        """Other code, of the same shape. Who is at work goes on with what it had."""
+        self.version = version
 
-    @rule()
-    def pause(self) -> None:
-        self.run(self.views.pause(SHAPE, Pause("now", "a test")))
+    @rule(paused=st.sampled_from([True, False, False]))
+    def pause_or_resume(self, paused: bool) -> None:
+        self.run(self.views.pause(SHAPE, Pause("now", "a test")) if paused else self.views.resume(SHAPE))
 
-    @rule()
-    def resume(self) -> None:
-        self.run(self.views.resume(SHAPE))
+    @rule(batch=st.integers(1, 5))
+    def catch_up(self, batch: int) -> None:
+        """Somebody applies all that there is, whoever else has the segments: it is the epoch that counts."""
+        with suppress(Superseded):
+            self.run(self.caught_up(batch))
 
     @rule(pick=ALL)
     def retry(self, pick: int) -> None:
@@ -316,6 +318,12 @@ class Engine(RuleBasedStateMachine):
         projector = Projector(self.fold, self.log, self.views, at, ProjectionSettings(batch=batch))
         await projector.begin()
         return projector
+
+    async def caught_up(self, batch: int) -> None:
+        for segment in range(len((await self.live()).checkpoints)):
+            projector = await self.projector((await self.live()).checkpoints[segment], batch)
+            while projector.checkpoint.position < len(self.told):
+                await projector.step()
 
     async def stepped(self, worker: str) -> None:
         projector = self.projectors[worker]
@@ -424,10 +432,7 @@ class Engine(RuleBasedStateMachine):
         repair = Repair(self.fold, self.log, self.views, generation.number)
         for hold in await repair.holds():
             assert (await repair.retry(hold)).left is None
-        for segment in range(len(generation.checkpoints)):
-            projector = await self.projector((await self.live()).checkpoints[segment], 100)
-            while projector.checkpoint.position < len(self.told):
-                await projector.step()
+        await self.caught_up(100)
         await self.check()
         live = await self.live()
         assert (live.position, live.parked) == (len(self.told), 0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
 import pytest
@@ -11,6 +12,8 @@ from diptych.read import Division, Job, ProjectionWorker, Rebuild, ViewStore
 from diptych.read.worker import TURN
 from tests.read.engine import SHAPE, NewStore, reaches, working
 from tests.read.ledger import ACCOUNTS, Added, expected_accounts, opened, records, rows, tell
+
+Change = Callable[[EventLog, ViewStore], Awaitable[None]]
 
 
 async def rebuilt(log: EventLog, views: ViewStore) -> None:
@@ -35,16 +38,17 @@ async def late(log: EventLog, views: ViewStore) -> float:
 
 @pytest.mark.parametrize("change", [rebuilt, divided])
 @pytest.mark.parametrize("load", [True, False])
-async def test_whoever_projects_a_view_goes_on_at_once(new_store: NewStore, change: object, *, load: bool) -> None:
+async def test_whoever_projects_a_view_goes_on_at_once(new_store: NewStore, change: Change, *, load: bool) -> None:
     store = new_store()
-    assert callable(change)
     async with opened(store) as (log, views), store.views() as others:
         await tell(log, *[Added(key="abc"[number % 3], amount=Decimal(1)) for number in range(100)])
         async with working(log, views, ACCOUNTS):
             await reaches(views, SHAPE, 100)
 
+            over = asyncio.Event()
+
             async def append() -> None:
-                while load:
+                while load and not over.is_set():
                     await tell(log, Added(key="a", amount=Decimal(1)))
                     await asyncio.sleep(0.01)
 
@@ -53,8 +57,8 @@ async def test_whoever_projects_a_view_goes_on_at_once(new_store: NewStore, chan
             for _ in range(3):
                 await change(log, others)
                 gaps.append(await late(log, others))
-            appending.cancel()
-            await asyncio.gather(appending, return_exceptions=True)
+            over.set()
+            await appending
             await reaches(views, SHAPE, (await log.head()).position)
         assert sorted(gaps)[1] < TURN.total_seconds() / 2
         assert await rows(views, SHAPE) == expected_accounts(await records(log))

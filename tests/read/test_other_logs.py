@@ -8,16 +8,20 @@ from typing import Any, cast
 import pytest
 
 from diptych import Projection, View
-from diptych.log import EventLog
+from diptych.log import Anchor, EventLog
 from diptych.read import Projector, Superseded
+from diptych.read.projector import Astray
 from diptych.stores.memory import MemoryStore
 from tests.read.engine import (
+    MENDED,
     SHAPE,
+    Fanned,
     NewStore,
     Posing,
     Proxy,
     catch_up,
     fails,
+    projector_of,
     reaches,
     running,
     until,
@@ -107,6 +111,24 @@ async def test_a_log_that_lost_its_end_while_it_was_away_is_noticed_when_it_is_b
             await until(astray)
         assert (await checkpoint_of(views, SHAPE)).position in (3, 4), "nothing of the other history is applied"
         assert [row.key for row in await rows(views, SHAPE)] == ["a"]
+
+
+async def test_a_log_that_loses_its_end_while_a_page_is_applied_in_parts_stops_the_view(
+    memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diptych.read.fold.MAX_STEPS", 2)
+
+    class Forgetting(Proxy):
+        async def anchor(self, position: int) -> Anchor | None:
+            """By the time of the page's second part, other events stand where its last ones were."""
+            return Anchor(position, b"another") if position == 6 else await self._real.anchor(position)
+
+    async with opened(memory) as (log, views):
+        await tell(log, *[Fanned(keys=["a", "b"])] * 6)
+        projector = await projector_of(MENDED, cast("EventLog", Forgetting(log)), views)
+        with pytest.raises(Astray, match="while it was read"):
+            await projector.step()
+        assert (await checkpoint_of(views, SHAPE)).position == 0
 
 
 async def test_another_log_fills_the_view_anew(new_store: NewStore) -> None:

@@ -10,6 +10,7 @@ from diptych import NotAStore, Unavailable
 from diptych.stores.postgres import PostgresStore
 from diptych.stores.postgres.address import address_of
 from tests.app.shop import OrderCount, ShipOrder, order, shop
+from tests.app.stepping import in_step
 from tests.postgres import Server
 
 PAGE = (Path(__file__).parents[2] / "docs" / "postgres.md").read_text("utf-8")
@@ -45,6 +46,14 @@ async def test_one_role_runs_a_context_and_cannot_change_an_event(url: str) -> N
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(statement)
     await connection.close()
+
+
+async def test_it_keeps_views_in_step_and_lets_go_of_them(url: str) -> None:
+    async with in_step.open(url.replace("postgres@", "shop_app@")) as app:
+        await app.execute(order("1"))
+        assert await app.ask(OrderCount()) == 1
+    async with PostgresStore(url.replace("postgres@", "shop_app@")).views() as views:
+        assert await views.part("OrderSummary")
 
 
 async def test_another_role_reads_and_appends_nothing(url: str) -> None:

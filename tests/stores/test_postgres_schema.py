@@ -35,10 +35,15 @@ SELECT replace(pg_get_functiondef(pg_proc.oid), nspname, '')
 FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace WHERE nspname = $1 ORDER BY 1
 """
 
-EVENT = """
+AS_OF_OLD = """
 INSERT INTO diptych.event (position, version, recorded_at, schema, stream, type, event_id, tags, data, metadata)
-VALUES (1, 1, 1, 1, 'order-0', 'Happened', '', '[]', '{}', '{}')
+VALUES (1, 1, 1, 1, 'order-1', 'Happened', '\\x00', '[]', '{}', '{}');
+DROP FUNCTION diptych.append_one, diptych.append_group, diptych.append_batch;
+CREATE FUNCTION diptych.append_one(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION diptych.append_group(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION diptych.append_batch(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
 """
+"""An event, and functions with other arguments than today's."""
 
 FUNCTIONS = {5: "255d296434a01684", 6: "f5d6702b89d38bf1"}
 """The digests of functions.sql, each by the migration that came with it: whoever migrates gets the functions, too."""
@@ -97,12 +102,14 @@ async def test_an_older_store_comes_to_the_same_schema_and_keeps_its_events(
         patch.setattr(schema, "NEWEST", older.number)
         patch.setattr(schema, "MIGRATIONS", [one for one in schema.MIGRATIONS if one.number <= older.number])
         await old.migrate()
-    connection = await asyncpg.connect(new.address.dsn)
-    await connection.execute(old.address.placed(EVENT))
+    connection = await asyncpg.connect(old.address.dsn)
+    await connection.execute(old.address.placed(AS_OF_OLD))
+    await connection.close()
     assert await old.migrate() == [f"{one.number:04} {one.name}" for one in schema.MIGRATIONS if one > older]
     async with old.log(context="shop") as log:
         await log.append(new_append("order-1"))
-        assert [event.stream for event in (await log.read(0)).events] == ["order-0", "order-1"]
+        assert [event.stream for event in (await log.read(0)).events] == ["order-1", "order-1"]
+    connection = await asyncpg.connect(new.address.dsn)
     for suffix in ("", "_views"):
         expected = await shape(connection, new.address.schema + suffix)
         assert await shape(connection, old.address.schema + suffix) == expected

@@ -9,8 +9,8 @@ import pytest
 
 from diptych import NotAStore, Unavailable
 from diptych.stores.sqlite import SqliteStore
-from diptych.stores.sqlite.files import LOG_FILE
 from tests.app.shop import OrderCount, order, shop
+from tests.app.stepping import in_step
 from tests.faults.tools import new_append
 from tests.privileges import in_a_folder_that_is_read_only, writable_again
 
@@ -20,14 +20,25 @@ INSERT INTO log VALUES ('0123456789abcdef');
 """
 
 
-def older(path: Path) -> None:
-    """A file of format 1, which knew no context."""
+FORMAT_2 = """
+CREATE TABLE log (log_id TEXT NOT NULL PRIMARY KEY, context TEXT) STRICT, WITHOUT ROWID;
+INSERT INTO log (log_id) VALUES ('0123456789abcdef');
+"""
+
+
+def older(path: Path, format: int = 1) -> None:
+    """A file of format 1, which knew no context, or 2, which had no room for views, with an event in it."""
     newest = files("diptych.stores.sqlite").joinpath("schema.sql").read_text("utf-8")
     tables = newest[newest.index("-- purpose: all events") :]
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.executescript(FORMAT_1 + tables)
+        connection.executescript((FORMAT_1 if format == 1 else FORMAT_2) + tables)
+        connection.execute(
+            "INSERT INTO event VALUES (1, 'order-0', 1, 'OrderPlaced', 1, ?, 5, x'', ?, ?)",
+            (b"0123456789abcdef", b'{"order_id":"0","customer_id":"c","total":"15.00"}', b'{"command_id":"x"}'),
+        )
+        connection.execute("INSERT INTO event_kind VALUES ('OrderPlaced', 1, 1)")
         connection.execute("PRAGMA application_id = 0x4450544C")
-        connection.execute("PRAGMA user_version = 1")
+        connection.execute(f"PRAGMA user_version = {format}")
 
 
 def schema_of(path: Path) -> list[tuple[str, str, int]]:
@@ -40,9 +51,10 @@ def schema_of(path: Path) -> list[tuple[str, str, int]]:
         )
 
 
-async def test_a_log_of_the_format_before_is_brought_to_this_one_and_adopted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("format", [1, 2])
+async def test_a_log_of_a_format_before_is_brought_to_this_one_and_adopted(tmp_path: Path, format: int) -> None:
     old, new = tmp_path / "old.db", tmp_path / "new.db"
-    older(old)
+    older(old, format)
     async with SqliteStore(old).log(context="shop") as log:
         assert log.log_id == "0123456789abcdef"
         await log.append(new_append("order-1"))
@@ -52,6 +64,18 @@ async def test_a_log_of_the_format_before_is_brought_to_this_one_and_adopted(tmp
     async with SqliteStore(new).log():
         pass
     assert schema_of(old) == schema_of(new)
+
+
+@pytest.mark.parametrize("format", [1, 2])
+async def test_a_log_of_a_format_before_keeps_its_events_and_keeps_views_in_step_from_then_on(
+    tmp_path: Path, format: int
+) -> None:
+    older(tmp_path / "shop.db", format)
+    async with in_step.open(f"sqlite:///{tmp_path / 'shop.db'}") as app:
+        assert await app.ask(OrderCount(), after=await app.token()) == 1
+        receipt = await app.execute(order("1"))
+        assert receipt.token.position == 2
+        assert await app.ask(OrderCount(), after=receipt.token) == 2
 
 
 # A read-only place
@@ -95,7 +119,7 @@ async def test_an_older_format_on_a_read_only_disk_says_where_it_is_renewed(tmp_
     older(tmp_path / "shop.db")
     with in_a_folder_that_is_read_only(tmp_path) as folder:
         words = await refusal_of(folder / "shop.db")
-    assert f"has format 1, and gets format {LOG_FILE.format} where it can be written" in words
+    assert "has format 1, and gets format 3 where it can be written" in words
 
 
 async def test_a_log_without_an_owner_on_a_read_only_disk_is_read_by_any_context(tmp_path: Path) -> None:

@@ -14,11 +14,7 @@ import asyncpg
 import pytest
 
 from diptych import BoundedContext, Tables
-from diptych.read import (
-    Hold,
-    Repair,
-    table_fold,
-)
+from diptych.read import Hold, Pause, Repair, table_fold
 from diptych.read.table_projector import FIRST_EVENTS
 from diptych.stores.postgres import PostgresStore
 from diptych.stores.postgres import own_tables as postgres_tables
@@ -189,6 +185,22 @@ async def test_what_a_lock_holds_up_is_tried_again_and_not_parked(
             await asyncio.sleep(0.5)
             assert await app.ask(Taken()) == {"a": 1}
         assert (await applied(app)).parked == 0
+        await check_whole(app)
+
+
+async def test_a_handler_that_waits_keeps_nobody_from_pausing(postgres_url: str, tmp_path: Path) -> None:
+    async with takings.open(postgres_url) as app, opened(postgres_url) as (_, views):
+        await sell(app, [("a", 1)])
+        await applied(app)
+        async with locked(postgres_url, tmp_path):
+            await sell(app, [("a", 2)])
+            await asyncio.sleep(0.3)
+            async with asyncio.timeout(1):
+                assert await views.pause(fold_of().shape, Pause("now", "a test")) is None
+        await asyncio.sleep(0.3)
+        assert await app.ask(Taken()) == {"a": 1}
+        await views.resume(fold_of().shape)
+        await applied(app)
         await check_whole(app)
 
 

@@ -1,6 +1,6 @@
 """What type checkers make of a context: nobody has to write a type twice, and none is lost on the way."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any, assert_type
@@ -19,6 +19,8 @@ from diptych import (
     Recorded,
     Rejected,
     Scale,
+    TableProjection,
+    Tables,
     Token,
     View,
     Views,
@@ -180,6 +182,30 @@ async def read(views: Views) -> None:
     assert_type(await chosen.count(), int)
     assert_type(await views.sql("SELECT 1 AS one WHERE :x", x=1), list[dict[str, Any]])
     await rows.where(total=gt(1), status=prefix("p")).where(total=between(lt, le))
+
+
+# A handler of tables keeps its type; what it fetches is what the store holds.
+
+totals = TableProjection("Totals", tables={"totals": "CREATE TABLE {totals} (day TEXT)"})
+
+
+@totals.on
+async def totalled(tables: Tables, event: OrderPlaced) -> None:
+    assert_type(await tables.fetch("SELECT * FROM {totals} WHERE day = :day", day="1"), list[dict[str, Any]])
+    await tables.execute("DELETE FROM {totals}")
+
+
+def order_of(event: Recorded[OrderShipped]) -> str:
+    return event.event.order_id
+
+
+@totals.on(key=order_of)
+async def shipped_on(tables: Tables, event: Recorded[OrderShipped]) -> None:
+    assert_type(event.event, OrderShipped)
+
+
+assert_type(totalled, Callable[[Tables, OrderPlaced], Coroutine[Any, Any, None]])
+BoundedContext("totals", projections=[summaries, totals])
 
 
 # A row changed is a row of the same view; annotations with bounds and scales are their types.

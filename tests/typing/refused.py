@@ -6,7 +6,19 @@
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from diptych import Aggregate, App, BoundedContext, Event, Query, Receipt, Recorded, View, Views
+from diptych import (
+    Aggregate,
+    App,
+    BoundedContext,
+    Event,
+    Query,
+    Receipt,
+    Recorded,
+    TableProjection,
+    Tables,
+    View,
+    Views,
+)
 from diptych.testing import given
 from tests.typing.model import (
     Customer,
@@ -146,6 +158,37 @@ def has_another_event_than_its_keys(row: Customer | None, event: OrderShipped) -
 @customers.on(keys=customers_of)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType, reportUntypedFunctionDecorator]
 def has_the_record_and_not_its_keys(row: Customer | None, event: Recorded[OrderPlaced]) -> Customer | None:
     return row
+
+
+# a table projection: async functions of the tables and an event, which give nothing
+
+totals = TableProjection("Totals", tables={"totals": "CREATE TABLE {totals} (day TEXT)"})
+
+
+def order_of(event: OrderPlaced) -> str:
+    return event.order_id
+
+
+@totals.on  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+def does_not_wait(tables: Tables, event: OrderPlaced) -> None: ...
+
+
+@totals.on  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+async def gives_a_row(tables: Tables, event: OrderPlaced) -> OrderSummary:
+    raise NotImplementedError
+
+
+@totals.on  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
+async def has_no_event(tables: Tables, event: PlaceOrder) -> None: ...
+
+
+@totals.on(key=order_of)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+async def has_another_event_than_its_key(tables: Tables, event: OrderShipped) -> None: ...
+
+
+async def asks(tables: Tables) -> None:
+    await tables.execute("DELETE FROM {totals}", "day")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await tables.fetch(b"SELECT 1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 # the app

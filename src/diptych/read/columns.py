@@ -33,7 +33,7 @@ _TENS: list[int] = [10**power for power in range(64)]
 class Scale(NamedTuple):
     """Digits after the point that a Decimal field of a view keeps: `Annotated[Decimal, Scale(2)]`.
 
-    Nothing is rounded: a value with more digits does not fit, and stops its projection.
+    Nothing is rounded: a value with more digits does not fit, and its event is parked.
     """
 
     digits: int

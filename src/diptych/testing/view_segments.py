@@ -171,18 +171,19 @@ class ViewSegmentsContract(ViewsContract):
         await write(views, other, "c")
         assert await words(views) == ["a", "b", "c"]
 
-    async def test_a_generation_is_not_divided_unless_all_of_it_is_at_one_position_and_was_seen_there(
+    async def test_a_generation_is_divided_if_all_of_it_is_at_one_position_under_the_epochs_that_were_seen(
         self, views: ViewStore
     ) -> None:
         first, second = (await live(views, WORD, segments=2)).checkpoints
         ahead = await moved(views, first, 5)
         behind = await moved(views, second, 4)
         there = await moved(views, behind, 5)
-        for stale in ([ahead, behind], [first, second], [ahead, there._replace(epoch=there.epoch + 1)], [ahead]):
+        for stale in ([ahead, there._replace(epoch=there.epoch + 1)], [ahead]):
             with pytest.raises(Superseded):
                 await views.resegment(WORD, stale, 3)
         assert list((await standing(views, WORD)).checkpoints) == [ahead, there]
-        assert len((await views.resegment(WORD, [ahead, there], 3)).checkpoints) == 3
+        divided = await views.resegment(WORD, [first, second], 3)
+        assert [one.position for one in divided.checkpoints] == [5, 5, 5], "wherever it was when it was seen"
 
     async def test_segments_that_are_apart_are_not_joined(self, views: ViewStore) -> None:
         first, second = (await live(views, WORD, segments=2)).checkpoints

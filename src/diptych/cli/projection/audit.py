@@ -11,11 +11,11 @@ from cyclopts.validators import Number
 
 from diptych.cli.options import Json, StoreUrl, Target
 from diptych.cli.places import existing_store
-from diptych.cli.projection.names import fold_named, of_rows
+from diptych.cli.projection.names import AFold, fold_named, of_rows
 from diptych.cli.target import context_at
 from diptych.cli.words import DONE, NO, Stop
 from diptych.progress import Progress, progress_on, shown
-from diptych.read import AnyFold, Audit, Difference, Fold, NeverFilled
+from diptych.read import Audit, Difference, Fold, NeverFilled
 from diptych.stores import Store
 
 SHOWN = 20
@@ -70,7 +70,7 @@ def audit(
         return asyncio.run(compared([fold], place, progress, sample=sample, json=json))
 
 
-def comparable(fold: AnyFold) -> Fold[Any]:
+def comparable(fold: AFold) -> Fold[Any]:
     """A fold whose rows can be told without a store. Raises Stop."""
     return of_rows(fold, "what its SQL makes of the log is known to the store alone; rebuild it where in doubt")
 

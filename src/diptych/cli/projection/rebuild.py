@@ -15,7 +15,7 @@ from cyclopts.validators import Number
 from diptych.cli.options import Json, StoreUrl, Switch, Target
 from diptych.cli.places import existing_store, store_url
 from diptych.cli.projection.audit import comparable, compared
-from diptych.cli.projection.names import fold_named, of_rows
+from diptych.cli.projection.names import AFold, fold_named, of_rows
 from diptych.cli.target import context_at, target_or_configured
 from diptych.cli.times import typed_time
 from diptych.cli.words import DONE, INTERRUPTED, NO, WRONG_USE, Stop, say
@@ -121,7 +121,7 @@ def again(plan: Plan, target: str | None, store: str | None) -> list[str]:
     return [*options, *given("--target", target), *given("--store", store)]
 
 
-def check_plan(fold: AnyFold, plan: Plan) -> None:
+def check_plan(fold: AFold, plan: Plan) -> None:
     """Raises Stop where events must not be applied again to rows that have them, or workers cannot share."""
     if plan.workers > 1:
         of_rows(fold, "its SQL may touch any row, so one worker fills it")

@@ -109,11 +109,15 @@ class Generations:
         await at_length(self._connection, sql, self._shape.name, source, upto, number)
 
     async def complete(self, number: int) -> None:
-        """A generation has its indexes, if it is there. Tables of a projection's own have had theirs all along."""
+        """A generation has its indexes, if it is there. Of several who make them, one does, and the others wait.
+
+        Tables of a projection's own have had theirs all along.
+        """
         if isinstance(self._shape, TableShape):
             return
         with suppress(asyncpg.exceptions.UndefinedTableError):
             async with self._connection.transaction():
+                await at_length(self._connection, self._sql["complete_turn"], self._shape.name, number)
                 for statement in self._place.tables(self._shape, number).complete():
                     await at_length(self._connection, statement)
 

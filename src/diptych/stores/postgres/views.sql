@@ -28,6 +28,11 @@ SELECT EXISTS (SELECT FROM diptych.generation WHERE name = $1 AND generation = $
 -- binds: name
 SELECT pg_advisory_xact_lock(1146115158, hashtext('diptych' || ' ' || $1));
 
+-- name: complete_turn
+-- purpose: keep others from making the indexes of the same generation in this transaction, and from nothing else
+-- binds: name, generation
+SELECT pg_advisory_xact_lock(1146115145, hashtext('diptych' || ' ' || $1 || ' ' || $2::bigint));
+
 -- name: stop
 -- purpose: keep every segment of a view where it is in this transaction, in an order in which no two wait for each other
 -- binds: name

@@ -9,7 +9,7 @@ from diptych.errors import Unavailable
 from diptych.log import UNOBSERVED, Bell, EventLog, LogObserver
 from diptych.read import NOBODY, InStep
 from diptych.stores.sqlite.bells import ViewBells
-from diptych.stores.sqlite.files import IN_STEP_FILE
+from diptych.stores.sqlite.files import IN_STEP_FILE, VIEWS_FILE
 from diptych.stores.sqlite.log import SqliteLog, wall_clock
 from diptych.stores.sqlite.snapshots import SqliteSnapshots
 from diptych.stores.sqlite.views import SqliteViews
@@ -62,8 +62,8 @@ class SqliteStore:
 
     @asynccontextmanager
     async def views(self, *, in_step: bool = False) -> AsyncGenerator[SqliteViews]:
-        place = (self.path, self._bells_in_step, IN_STEP_FILE) if in_step else (self.views_path, self._view_bells)
-        views = await asyncio.to_thread(SqliteViews, *place)
+        path, bells = (self.path, self._bells_in_step) if in_step else (self.views_path, self._view_bells)
+        views = await asyncio.to_thread(SqliteViews, path, bells, IN_STEP_FILE if in_step else VIEWS_FILE)
         try:
             yield views
         finally:
