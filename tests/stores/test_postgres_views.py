@@ -258,3 +258,24 @@ async def test_the_last_of_segments_that_move_at_the_same_time_rings_for_all(
             committed = time.monotonic()
             waited.append(await waiting - committed)
         assert max(waited) < 0.4, "nobody was left to look by itself"
+
+
+async def test_a_commit_in_the_middle_of_a_look_wakes_whoever_waits_at_once(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = PostgresStore(postgres_url)
+    async with store.views() as views, store.views() as others:
+        live = await views.prepare(NOTE, LOG)
+        await views.switch(NOTE, live.number)
+        look = views._may_have_reached
+
+        async def overtaken(shape: ViewShape[Note], position: int) -> bool:
+            seen = await look(shape, position)
+            if not seen:
+                await others.commit(NOTE, {}, live.checkpoints[0], at(1))
+            return seen
+
+        monkeypatch.setattr(views, "_may_have_reached", overtaken)
+        began = time.monotonic()
+        assert await views.reached(NOTE, 1, timedelta(seconds=10))
+        assert time.monotonic() - began < views._listener.poll.total_seconds() / 2

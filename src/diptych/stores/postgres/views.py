@@ -311,13 +311,14 @@ class PostgresViews(PostgresProjected):
     async def reached(self, shape: ViewShape[Any], position: int, timeout: timedelta) -> bool:
         deadline = time.monotonic() + timeout.total_seconds()
         while True:
-            poll, bell = self._listener.poll, self._bells.of(shape)  # first, so that no word after this look is lost
+            poll, bell = self._listener.poll, self._bells.of(shape)
+            rung = bell.position  # first, so that no word after this look is lost
             if await self._may_have_reached(shape, position):
                 return True
             left = timedelta(seconds=deadline - time.monotonic())
             if left <= timedelta(0):
                 return False
-            if bell.position < position:
+            if rung < position:
                 if await bell.reached(position, min(left, poll)):
                     return True
             else:  # it was rung for a generation that others have replaced

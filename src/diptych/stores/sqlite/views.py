@@ -294,6 +294,8 @@ class SqliteViews:
         deadline = time.monotonic() + timeout.total_seconds()
         pause = POLL_FIRST
         while True:
+            bell = self._bells.of(shape.name)
+            rung = bell.position  # first, so that no ringing after this look is lost
             with self._explained:
                 found = answering(self._writer, shape)
             if found is not None and found.live and (found.position >= position or found.hindrance is not None):
@@ -301,8 +303,7 @@ class SqliteViews:
             left = timedelta(seconds=deadline - time.monotonic())
             if left <= timedelta(0):
                 return False
-            bell = self._bells.of(shape.name)
-            if bell.position < position:
+            if rung < position:
                 if await bell.reached(position, min(left, pause)):
                     return True
             else:  # it was rung for a generation that another process has replaced
