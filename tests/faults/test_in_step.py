@@ -217,7 +217,7 @@ async def test_a_connection_that_is_lost_in_mid_append_loses_and_doubles_nothing
         cutting = asyncio.create_task(cut())
         await asyncio.gather(*[client(name) for name in range(8)])
         over.set()
-        assert await cutting > 3
+        assert await cutting > 0
         (await look(postgres_url)).check()
         events = await check_whole(app)
         assert len(events) == 401

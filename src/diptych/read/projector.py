@@ -125,6 +125,11 @@ class Projector:
                 await asyncio.sleep((RETRY_ASTRAY if isinstance(error, Astray) else wait).total_seconds())
                 wait = min(wait * 2, RETRY_MOST)
 
+    async def judge(self) -> None:
+        """Has it kept if the log does not hold what was applied, before anybody is answered. Raises Superseded."""
+        if await self._log.anchor(self.checkpoint.position) != self.checkpoint.anchor:
+            await self._fail(self._astray())
+
     async def begin(self) -> None:
         """Learns what is held back. Raises Superseded."""
         self._withheld = await self._views.withheld(self._shape, self.checkpoint)
@@ -259,11 +264,14 @@ class Projector:
         """The next page of the log that the view was filled from so far. Raises Astray."""
         page, self._ahead = self._ahead or await self._read(self.checkpoint.position), None
         if page.since != self.checkpoint.anchor:
-            raise Astray(
-                "the log holds another event there than the view has applied: it was restored or has lost its end; "
-                f"have it filled anew: diptych projection rebuild {self._shape.name}"
-            )
+            raise self._astray()
         return page
+
+    def _astray(self) -> Astray:
+        return Astray(
+            "the log holds another event there than the view has applied: it was restored or has lost its end; "
+            f"have it filled anew: diptych projection rebuild {self._shape.name}"
+        )
 
     async def _read(self, after: int) -> Page | RecordPage:
         read = self._log.read_records if self._fold.wants_records else self._log.read

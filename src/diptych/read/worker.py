@@ -124,8 +124,20 @@ class ProjectionWorker:
             await self.end()
 
     async def begin(self) -> None:
-        """Makes itself known, makes the views ready, and takes what is free. Raises Unavailable."""
+        """Makes itself known, makes the views ready, and takes what is free. Raises Unavailable.
+
+        What the log does not hold any more is noticed before anybody is answered, whoever has it.
+        """
         await self._act()
+        for job in self._jobs:
+            await self._judge(job)
+
+    async def _judge(self, job: Job) -> None:
+        shape = job.fold.shape
+        fitting = [one for one in await self._views.generations(shape) if one.fits(shape, self._log.log_id)]
+        for at in [at for generation in fitting for at in generation.checkpoints]:
+            with suppress(Superseded):
+                await _kind(job.fold)(job.fold, self._log, self._views, at).judge()
 
     async def run(self) -> None:
         """Works until it is cancelled, whatever fails."""
