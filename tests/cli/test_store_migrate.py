@@ -50,5 +50,5 @@ def test_a_fact_is_recorded_and_looked_at_on_postgres_as_elsewhere(diptych: Dipt
     ran = diptych("event-store", "append", "order-1", event, "--type", "OrderPlaced", *where)
     assert ran.code == 0, ran.err
     assert diptych("event-store", "replay", "order-1", *where).code == 0
-    assert "no projector has run" in diptych("projection", "status", *where).out
+    assert "no worker has run" in diptych("projection", "status", *where).out
     assert "It can read every event" in diptych("check", *where).out
