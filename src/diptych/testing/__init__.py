@@ -22,7 +22,7 @@ else:
             "view_words",
             "view_generations",
             "view_in_step",
-            "in_step_words",
+            "view_in_step_words",
             "view_pauses",
             "view_segments",
             "view_starts",

@@ -14,7 +14,7 @@ from diptych.read import Hold, Projector, Registered, Skip, Superseded
 from diptych.read.in_step import MOST_BEHIND
 from diptych.stores import Store
 from diptych.testing.event_log_batches import a_batch
-from diptych.testing.in_step_words import (
+from diptych.testing.view_in_step_words import (
     FOLD,
     LENIENT,
     NEXT,
