@@ -115,15 +115,9 @@ class Fold(Generic[V]):
                 parking.fail(Hold(stream=event.stream), event.position, event.type, self._explained(event, error))
         return steps, planned
 
-    def touched(self, steps: Iterable[Step]) -> set[Key]:
-        """The rows that have to be loaded first."""
-        keys = [key for _, _, _, key in steps]
-        try:
-            return set(keys)
-        except TypeError:
-            for key in keys:
-                self.shape.check_key(key)
-            raise
+    def touched(self, steps: Iterable[Step]) -> list[Key]:
+        """The rows that have to be loaded first, some more than once."""
+        return [key for _, _, _, key in steps]
 
     def possible(self, steps: Iterable[Step], parking: Parking) -> list[Step]:
         """The steps for keys that a row could have. The others are parked."""

@@ -1,6 +1,6 @@
 """What the machinery of projections needs of a fold, whatever it fills: single rows, or tables by SQL."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
@@ -38,8 +38,8 @@ class AnyFold(Protocol):
         """The steps that the first events ask for in one segment, and how many events those are."""
         ...
 
-    def touched(self, steps: Iterable[Any]) -> set[Key]:
-        """The keys of the rows that have to be loaded first."""
+    def touched(self, steps: Iterable[Any]) -> Collection[Key]:
+        """The keys of the rows that have to be loaded first, some more than once."""
         ...
 
     def possible(self, steps: Iterable[Any], parking: Parking) -> list[Any]:

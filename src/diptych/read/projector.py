@@ -220,9 +220,9 @@ class Projector:
 
     async def _load(self, keys: Collection[Key]) -> Mapping[Key, Any]:
         try:
-            return await self._views.load(self._shape, keys, self.checkpoint)
-        except Exception:
-            for key in keys:  # who knows what a store says of a key that no row could have
+            return await self._views.load(self._shape, set(keys), self.checkpoint)
+        except Exception:  # who knows what a set or a store says of a key that no row could have; it is raised again
+            for key in keys:
                 self._shape.check_key(key)
             raise
 

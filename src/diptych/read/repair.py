@@ -104,7 +104,7 @@ class Repair:
         applied = Parking(others, utc_now())
         try:
             touched = self._fold.touched(steps)
-            rows = await self._views.load(self._shape, touched, at) if touched else {}
+            rows = await self._views.load(self._shape, set(touched), at) if touched else {}
             changes = self._fold.apply(steps, rows, applied, careful=True)
             failed = min([*unread, *applied.letters], key=lambda letter: letter.position, default=None)
             if failed is None:

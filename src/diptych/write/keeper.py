@@ -66,5 +66,5 @@ class SnapshotKeeper:
                 await self._snapshots.keep(shape, stream, start, await self._snapshots.fold(rules, start))
             except DiptychError as error:
                 log.warning("No snapshot of %s was kept: %s", stream, error)
-            except Exception:
+            except Exception:  # a user's own evolve may raise anything; the next snapshot is still to be kept
                 log.exception("No snapshot of %s was kept", stream)

@@ -104,6 +104,6 @@ class Loading:
 def _is_due(rules: AggregateRules, since: int, state: object) -> bool:
     try:
         return rules.aggregate.snapshots(since, state)
-    except Exception:
+    except Exception:  # a user's own policy may raise anything; the command is kept whatever it is
         log.exception("The snapshot policy of aggregate %r failed", rules.name)
         return False
