@@ -41,7 +41,7 @@ class MemorySnapshot:
     def _held(self, shape: ViewShape[Any]) -> HeldGeneration:
         view = list(self._views.get(shape.name, {}).values())
         if not view:
-            raise NeverFilled(f"View {shape.name} was never filled; no projector has run.")
+            raise NeverFilled(f"View {shape.name} was never filled; no worker has run.")
         if (found := answering(view, shape)) is not None:
             return found
         position = view[-1].about.position

@@ -96,7 +96,7 @@ class PostgresSnapshot:
         there = generations_of(rows)
         if not there:
             where = self._address.shown
-            raise NeverFilled(f"View {shape.name} was never filled in {where}; no projector has run there.")
+            raise NeverFilled(f"View {shape.name} was never filled in {where}; no worker has run there.")
         for found in there:
             if found.state is State.FILLING and found.fingerprint == shape.fingerprint:
                 return found

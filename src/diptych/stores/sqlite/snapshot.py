@@ -303,7 +303,7 @@ class SqliteSnapshot:
         others = await self._connection.run(lambda handle: generations(handle, shape.name))
         if not others:
             return NeverFilled(
-                f"View {shape.name} was never filled in {self._readers.path}; no projector has run there."
+                f"View {shape.name} was never filled in {self._readers.path}; no worker has run there."
             )
         position = others[-1].position
         return NotCaughtUp(
