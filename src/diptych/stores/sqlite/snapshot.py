@@ -302,9 +302,7 @@ class SqliteSnapshot:
         """Why nothing answers."""
         others = await self._connection.run(lambda handle: generations(handle, shape.name))
         if not others:
-            return NeverFilled(
-                f"View {shape.name} was never filled in {self._readers.path}; no worker has run there."
-            )
+            return NeverFilled(f"View {shape.name} was never filled in {self._readers.path}; no worker has run there.")
         position = others[-1].position
         return NotCaughtUp(
             shape.name, position, position, "another version of the code, with another shape of it, fills it"
