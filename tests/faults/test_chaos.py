@@ -18,7 +18,7 @@ import pytest
 
 from diptych import DiptychError
 from diptych.read import Division, Fold, Pause, Stopped, Superseded
-from diptych.read.projector import utc_now
+from diptych.read.now import utc_now
 from diptych.worker import new_identity
 from tests.faults.chaos import LEASE
 from tests.faults.conftest import Place

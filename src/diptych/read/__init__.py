@@ -4,7 +4,16 @@ No I/O: logs and read stores come in as protocols.
 """
 
 from diptych.read.audit import Audit, Difference
-from diptych.read.checkpoint import Checkpoint, Failure, Generation, NeverFilled, Pause, State, Superseded
+from diptych.read.checkpoint import (
+    Checkpoint,
+    Failure,
+    Generation,
+    NeverFilled,
+    Pause,
+    State,
+    Superseded,
+    numbered,
+)
 from diptych.read.columns import Column, Kind, Scale
 from diptych.read.division import Division
 from diptych.read.filters import Filter, between, ge, gt, le, lt, one_of, prefix
@@ -14,6 +23,7 @@ from diptych.read.in_step import NOBODY, Following, InStep, Registered
 from diptych.read.joining import is_run
 from diptych.read.leases import LEASE, Watch
 from diptych.read.letters import NOTHING_WITHHELD, Cause, Held, Hold, Letter, Skip, Withheld
+from diptych.read.now import utc_now
 from diptych.read.parking import HandlerFailed, Parking
 from diptych.read.places import ReadableViews, TwoPlaces
 from diptych.read.projection import Mode, Projection
@@ -114,7 +124,9 @@ __all__ = [
     "is_run",
     "le",
     "lt",
+    "numbered",
     "one_of",
     "prefix",
     "segment_of",
+    "utc_now",
 ]

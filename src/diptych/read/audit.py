@@ -15,8 +15,8 @@ from diptych.log import BEGINNING, PAGE_EVENTS, EventLog
 from diptych.read.checkpoint import Checkpoint, Generation, Superseded, numbered
 from diptych.read.fold import Fold
 from diptych.read.letters import NOTHING_WITHHELD, Hold, Withheld
+from diptych.read.now import utc_now
 from diptych.read.parking import Parking
-from diptych.read.projector import utc_now
 from diptych.read.shape import Key
 from diptych.read.share import segment_of
 from diptych.read.store import Order, Selector, Snapshot, ViewStore

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -18,6 +18,7 @@ from diptych.read import tidings
 from diptych.read.checkpoint import Checkpoint, Failure, Pause, Superseded
 from diptych.read.folding import AnyFold
 from diptych.read.letters import NOTHING_WITHHELD
+from diptych.read.now import utc_now
 from diptych.read.parking import Parking
 from diptych.read.shape import Key
 from diptych.read.store import ViewStore
@@ -299,8 +300,3 @@ class Projector:
         if anchor is None or await self._log.anchor(before.position) != before:
             raise Astray("the log has lost its end while it was read")
         return anchor
-
-
-def utc_now() -> str:
-    """The time, as it is shown to operators."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -11,7 +11,7 @@ from datetime import timedelta
 from diptych.log import Anchor, EventLog
 from diptych.read.checkpoint import Failure, Generation, State, Superseded, numbered
 from diptych.read.folding import AnyFold
-from diptych.read.projector import utc_now
+from diptych.read.now import utc_now
 from diptych.read.store import ViewStore
 
 LOOK = timedelta(milliseconds=100)

@@ -11,8 +11,8 @@ from diptych.log import EventLog, RecordedEvent, StoredEvent
 from diptych.read.checkpoint import Checkpoint, Generation, Superseded, numbered
 from diptych.read.folding import AnyFold
 from diptych.read.letters import Hold, Letter, Skip, Withheld
+from diptych.read.now import utc_now
 from diptych.read.parking import Parking, cause_of
-from diptych.read.projector import utc_now
 from diptych.read.store import ViewStore
 
 LETTERS = 200

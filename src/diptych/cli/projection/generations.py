@@ -12,7 +12,7 @@ from diptych.cli.places import existing_store
 from diptych.cli.projection.names import fold_named
 from diptych.cli.target import context_at
 from diptych.cli.words import DONE, NO, Stop
-from diptych.read import Generation, State, Superseded, ViewShape
+from diptych.read import Generation, State, Superseded, ViewShape, numbered
 from diptych.stores import Store
 
 
@@ -83,7 +83,7 @@ async def cancelled(store: Store, shape: ViewShape[Any]) -> Dropped:
 async def dropped(store: Store, shape: ViewShape[Any], number: int) -> Dropped:
     """Drops a generation. Raises Stop."""
     async with store.log(), store.views(in_step=shape.sync) as views:
-        found = next((one for one in await views.generations(shape) if one.number == number), None)
+        found = numbered(await views.generations(shape), number)
         if found is None:
             raise Stop(f"{shape.name} has no generation {number}; see diptych projection status {shape.name}", NO)
         try:

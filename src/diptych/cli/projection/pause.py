@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -13,7 +12,7 @@ from diptych.cli.places import existing_store
 from diptych.cli.projection.names import fold_named
 from diptych.cli.target import context_at
 from diptych.cli.words import DONE
-from diptych.read import Pause, ViewShape
+from diptych.read import Pause, ViewShape, utc_now
 from diptych.stores import Store
 
 
@@ -49,7 +48,7 @@ def pause(
         Why, for whoever looks at the view's status.
     """
     shape = fold_named(context_at(target), name).shape
-    asked = Pause(datetime.now(UTC).isoformat(timespec="seconds"), because)
+    asked = Pause(utc_now(), because)
     before = asyncio.run(pause_in(existing_store(store), shape, asked))
     holds = before or asked
     paused = Paused(name, holds.since, holds.reason, was_paused=before is not None)

@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 
 from diptych.log import BEGINNING, Anchor
-from diptych.read import Checkpoint, Failure, Generation, Pause, State, TableShape, ViewShape
+from diptych.read import Checkpoint, Failure, Generation, Pause, State, TableShape, ViewShape, numbered
 from diptych.stores.postgres.connection import Connection, at_length
 from diptych.stores.postgres.own_tables import create
 from diptych.stores.postgres.rows import RowTable, short, sql_view
@@ -48,7 +48,7 @@ class Generations:
 
     async def find(self, number: int) -> Generation | None:
         """The generation of a number."""
-        return next((found for found in await self.all() if found.number == number), None)
+        return numbered(await self.all(), number)
 
     async def there(self, number: int) -> Generation:
         """The generation of a number that is known to be there."""

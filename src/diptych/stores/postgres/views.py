@@ -28,6 +28,7 @@ from diptych.read import (
     TableShape,
     ViewShape,
     Worker,
+    numbered,
 )
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.bells import ViewBells
@@ -127,7 +128,7 @@ class PostgresViews(PostgresProjected):
     async def switch(self, shape: ViewShape[Any], number: int, *, keep: bool = False) -> bool:
         async def work(generations: Generations) -> bool:
             own = [found for found in await generations.all() if found.fingerprint == shape.fingerprint]
-            ready = next((found for found in own if found.number == number), None)
+            ready = numbered(own, number)
             if ready is None or ready.pause is not None:
                 raise Superseded(f"generation {number} of {shape.name} is {'paused' if ready else 'gone'}")
             live = next((found for found in own if found.live), None)

@@ -10,8 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from diptych.read import Generation, Pause, State, ViewShape
-from diptych.read.checkpoint import numbered
+from diptych.read import Generation, Pause, State, ViewShape, numbered
 from diptych.stores.rows import quoted
 from diptych.stores.sqlite.checkpoints import SQL, checkpoint
 from diptych.stores.sqlite.rows import dropped_name, table_name
