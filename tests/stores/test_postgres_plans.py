@@ -70,7 +70,7 @@ def filled(postgres: Server, request: pytest.FixtureRequest) -> Address:
         await connection.execute(address.placed(FILL).replace("$events", str(events)))
         await connection.execute(address.placed("ALTER TABLE diptych.event SET (autovacuum_enabled = off)"))
         if statistics:
-            await connection.execute("VACUUM ANALYZE")
+            await connection.execute(address.placed("VACUUM ANALYZE diptych.event, diptych.event_tag, diptych.ledger"))
         await connection.close()
 
     asyncio.run(fill())
@@ -181,7 +181,7 @@ async def test_rows_are_found_by_key_by_a_declared_index_and_page_by_page(postgr
     for statement in (table.create(), *table.complete()):
         await connection.execute(statement)
     rows = "SELECT n::text, n % 1000, 'shop' || n % 500 FROM generate_series(1, 20000) AS n"
-    await connection.execute(f"INSERT INTO {table.table} {rows}; ANALYZE")
+    await connection.execute(f"INSERT INTO {table.table} {rows}; ANALYZE {table.table}")
     await connection.close()
     late = Selector(order=(Order("amount", descending=True), Order("sale_id", descending=False)), after=(500, "7"))
     for (sql, binds), index in [
@@ -204,7 +204,7 @@ SELECT generation, 1, 7, s, true, false, name, '' FROM diptych.generation, gener
 INSERT INTO diptych.letter (generation, position, segment, name, key, stream, type, parked_at)
 SELECT 1 + n % 9, n, n % 4, 'view-' || 1 + n % 3, CASE WHEN n % 1000 = 0 THEN '' ELSE 'key-' || n % 5000 END,
     CASE WHEN n % 1000 = 0 THEN 'order-' || n ELSE '' END, 'T', '' FROM generate_series(1, 30000) AS n;
-ANALYZE
+ANALYZE diptych.view, diptych.generation, diptych.segment, diptych.letter
 """
 
 HOT_OF_VIEWS: dict[str, tuple[list[Any], list[str]]] = {

@@ -533,6 +533,12 @@ class EventLogContract(BatchContract):
             assert [await log.recorded_at(position) for position in range(1, 13)] == times
             assert (await log.head()).recorded_at == times[-1]
 
+    async def test_time_begins_in_1970_whatever_the_clock_says(self, store: Store, clock: Clock) -> None:
+        clock.jump = timedelta(days=-365 * 100)
+        async with store.log() as log:
+            await log.append(an_append("order-1", happened()))
+            assert (await log.head()).recorded_at == 0
+
     async def test_recorded_at_is_the_time_of_the_append(self, log: EventLog) -> None:
         before = time.time_ns() // 1000
         await log.append(an_append("order-1", happened()))

@@ -84,7 +84,7 @@ BEGIN
             THEN set_config('synchronous_commit', 'on', true) END,
         pg_advisory_xact_lock(1146115161, 'diptych.event'::regclass::oid::bigint::bit(32)::integer);
     SELECT coalesce(max(last.position), 0), greatest(
-            max(last.recorded_at), coalesce(now, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+            0, max(last.recorded_at), coalesce(now, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
         ),
         ARRAY(
             SELECT (SELECT true FROM diptych.ledger WHERE ledger.command_id = wanted.id)
@@ -192,7 +192,7 @@ BEGIN
             THEN set_config('synchronous_commit', 'on', true) END,
         pg_advisory_xact_lock(1146115161, 'diptych.event'::regclass::oid::bigint::bit(32)::integer);
     SELECT coalesce(max(last.position), 0), greatest(
-            max(last.recorded_at), coalesce(now, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+            0, max(last.recorded_at), coalesce(now, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
         ),
         coalesce((
             SELECT event.version FROM diptych.event WHERE event.stream = append_one.stream
@@ -251,7 +251,7 @@ BEGIN
             THEN set_config('synchronous_commit', 'on', true) END,
         pg_advisory_xact_lock(1146115161, 'diptych.event'::regclass::oid::bigint::bit(32)::integer);
     SELECT coalesce(max(last.position), 0), greatest(
-            max(last.recorded_at), coalesce(now, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+            0, max(last.recorded_at), coalesce(now, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
         ),
         (SELECT true FROM diptych.ledger WHERE ledger.command_id = append_batch.command_id),
         ARRAY(
