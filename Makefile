@@ -10,6 +10,10 @@ PYTHON ?=
 CANDIDATES := python3.13 python3.12 python3.11 python3
 SUITABLE := import sys, ensurepip, sqlite3, ssl, venv; assert sys.version_info >= (3, 11)
 
+# The tests wait as much as they work, so more of their files run at once than there are cores. One at a time: make TESTS_AT_ONCE=0
+TESTS_AT_ONCE ?= 3
+PYTEST = $(BIN)/python -m pytest --numprocesses=$(TESTS_AT_ONCE) --dist=loadfile
+
 # uv is needed to change the locks, not to use them.
 UV ?= uv
 LOCK = $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
@@ -52,7 +56,7 @@ bench: $(VENV)/bench.stamp ## run the benchmarks, which print ratios
 
 soak: $(VENV)/dev.stamp ## run the tests that take minutes
 	$(call say,'Soak tests')
-	@SOAK=1 $(BIN)/python -m pytest -m soak
+	@SOAK=1 $(PYTEST) -m soak
 
 # --- The parts of make test ---
 
@@ -83,7 +87,7 @@ changelog: $(VENV)/dev.stamp ## show the changelog of the next release
 
 unit: $(VENV)/dev.stamp ## run the tests, and every example in README and docs
 	$(call say,'Tests: pytest')
-	@$(BIN)/python -m pytest --cov
+	@$(PYTEST) --cov
 
 wheel: $(VENV)/dev.stamp ## build the wheel and use it in a clean environment
 	$(call say,'Wheel: built and used in a clean environment')

@@ -337,13 +337,7 @@ async def test_a_failure_is_known_without_a_gap_and_since_its_first_time(
     memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hours = itertools.count(1)
-
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> "Later":
-            return cls(2026, 1, 1, next(hours) % 24, tzinfo=tz)
-
-    monkeypatch.setattr(projector, "datetime", Later)
+    monkeypatch.setattr(projector, "utc_now", lambda: f"2026-01-01T{next(hours) % 24:02}:00:00+00:00")
     async with opened(memory) as (log, views):
         await tell(log, Added(key="a", amount=Decimal(1)))
         failures: list[Failure | None] = []

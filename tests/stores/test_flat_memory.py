@@ -73,7 +73,7 @@ async def test_200_000_events_are_read_in_two_megabytes(store: Store, backwards:
         (Span(tags=frozenset({"k:often"}), types=frozenset({"Never"})), 0),
         (Span(types=frozenset({"Happened"})), EVENTS),
     ],
-    ids=str,
+    ids=["stream", "tag", "stream and tag", "category and tag", "two tags", "tag and type", "type"],
 )
 async def test_a_page_costs_the_same_wherever_it_is(store: Store, span: Span, expected: int) -> None:
     async with store.log() as log:
