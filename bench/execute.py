@@ -23,7 +23,7 @@ from bench.shop import WRITING, add_to_order, place_order
 from diptych import Command, Receipt
 
 CLIENTS = 64
-ORDERS = 4096
+ORDERS = 1024
 EVENTS = 4
 
 
@@ -54,7 +54,7 @@ def prepare_existing(place: Place, clients: int, settings: Settings) -> tuple[Se
             return _measured(url, clients, settings.seconds, lambda: add_to_order(order_id_of(next(numbers) % ORDERS)))
 
     def peer(modes: Sequence[Mode]) -> Contender:
-        return best_execute_existing(settings, threads, orders=ORDERS // 4, events=EVENTS, modes=modes, place=place)
+        return best_execute_existing(settings, threads, orders=ORDERS, events=EVENTS, modes=modes, place=place)
 
     return _prepared("existing", place, clients, Contender(DIPTYCH, ours), peer)
 

@@ -171,9 +171,10 @@ async def rebuild(url: str) -> None:
     assert process.returncode == 0, complaint
 
 
-async def until(condition: Any, seconds: float = 10) -> None:
-    """Waits until it holds, looking again and again."""
+async def until(condition: Any, seconds: float = 10) -> Any:
+    """Waits until it holds, looking again and again; gives what it was then."""
     deadline = time.monotonic() + seconds
-    while not await condition():
+    while not (found := await condition()):
         assert time.monotonic() < deadline, "it never came to hold"
         await asyncio.sleep(0.01)
+    return found

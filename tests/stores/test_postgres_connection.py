@@ -76,12 +76,43 @@ async def test_a_transaction_that_was_left_open_is_not_handed_on(postgres_url: s
     await pool.run(lambda one: one.execute("BEGIN"))
     pids.append(await pool.run(lambda one: one.fetchval(sql)))
     assert pids[0] == pids[1] != pids[2]
-    async with pool.held(lambda one: one.execute("BEGIN")):
+    async with pool.held(lambda one: one.execute("BEGIN"), lambda _: asyncio.sleep(0)):
         await pool.close()
     async with session(postgres_url) as other:
         assert not await other.fetchval(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'diptych test' AND state LIKE 'idle in%'"
         )
+
+
+async def test_what_ends_a_loan_is_not_waited_for_but_by_whoever_is_next_and_by_close(postgres_url: str) -> None:
+    pool = Pool(address_of(postgres_url), "test", 1)
+    ended = asyncio.Event()
+    done: list[str] = []
+
+    async def end(connection: Connection) -> None:
+        await ended.wait()
+        await connection.execute("ROLLBACK")
+        done.append("ended")
+
+    async with pool.held(lambda one: one.execute("BEGIN"), end):
+        pass
+    asking = asyncio.create_task(pool.run(lambda one: asyncio.sleep(0, one.is_in_transaction())))
+    await asyncio.sleep(0.05)
+    assert not asking.done()
+    ended.set()
+    assert not await asking
+    async with pool.held(lambda one: one.execute("BEGIN"), end):
+        pass
+    await pool.close()
+    assert done == ["ended", "ended"]
+
+
+async def test_a_loan_that_cannot_be_ended_costs_its_connection(postgres_url: str) -> None:
+    pool = Pool(address_of(postgres_url), "test", 1)
+    async with pool.held(lambda one: one.execute("BEGIN"), lambda one: one.execute("NONSENSE")):
+        pass
+    assert await pool.run(lambda one: one.fetchval("SELECT 1")) == 1
+    await pool.close()
 
 
 async def test_a_statement_that_takes_too_long_is_unavailable(

@@ -171,11 +171,14 @@ class Pool:
         self._size = size
         self._places = asyncio.Semaphore(size)
         self._free: list[Connection] = []
+        self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def close(self) -> None:
         """Closes every connection that is not in use; one that is, when it is given back."""
         self._closed = True
+        if self._ending:
+            await asyncio.wait(self._ending)
         while self._free:
             await close(self._free.pop())
 
@@ -191,17 +194,36 @@ class Pool:
             self._places.release()
 
     @asynccontextmanager
-    async def held(self, begin: Callable[[Connection], Awaitable[object]]) -> AsyncGenerator[Connection]:
-        """A connection for as long as the context lasts, on which `begin` was done. Raises Unavailable."""
+    async def held(
+        self, begin: Callable[[Connection], Awaitable[object]], end: Callable[[Connection], Awaitable[object]]
+    ) -> AsyncGenerator[Connection]:
+        """A connection for as long as the context lasts, on which `begin` was done. Raises Unavailable.
+
+        The context does not wait for `end`: a round trip that the caller has no use for.
+        """
         await self._take_place()
         try:
             with errors_of(self._address):
                 connection, _ = await self._done(begin)
-            try:
-                yield connection
-            finally:
-                await self._give_back(connection)
+        except BaseException:
+            self._places.release()
+            raise
+        try:
+            yield connection
         finally:
+            task = asyncio.get_running_loop().create_task(self._end(connection, end))
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+            if self._closed:  # nobody else waits for it any more
+                await asyncio.wait([task])
+
+    async def _end(self, connection: Connection, end: Callable[[Connection], Awaitable[object]]) -> None:
+        try:
+            await end(connection)
+        except DRIVER_ERRORS:
+            connection.terminate()
+        finally:
+            await self._give_back(connection)
             self._places.release()
 
     async def _take_place(self) -> None:

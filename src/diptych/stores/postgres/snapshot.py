@@ -55,34 +55,44 @@ class ViewReaders:
     @asynccontextmanager
     async def snapshot(self) -> AsyncGenerator["PostgresSnapshot"]:
         """A snapshot, which is taken with the first read."""
-        async with self._pool.held(lambda connection: connection.execute(BEGIN)) as connection:
-            snapshot = PostgresSnapshot(self._address, connection, self._sql, self._tables)
+        turn = asyncio.Lock()
+
+        async def end(connection: Connection) -> None:
+            """Ends the transaction, when a read that a handler left running is over."""
+            async with turn:
+                await connection.execute("ROLLBACK")
+
+        async with self._pool.held(lambda connection: connection.execute(BEGIN), end) as connection:
+            snapshot = PostgresSnapshot(self._address, connection, turn, self._sql, self._tables)
             try:
                 yield snapshot
             finally:
-                await snapshot.end()
+                snapshot.close()
 
 
 class PostgresSnapshot:
     """See `diptych.read.Snapshot`."""
 
-    def __init__(self, address: Address, connection: Connection, sql: Mapping[str, str], tables: Tables) -> None:
+    def __init__(
+        self,
+        address: Address,
+        connection: Connection,
+        turn: asyncio.Lock,
+        sql: Mapping[str, str],
+        tables: Tables,
+    ) -> None:
+        """`turn` is held for each statement."""
         self._address = address
         self._connection = connection
+        self._turn = turn
         self._sql = sql
         self._make_table = tables
         self._numbers: dict[ViewShape[Any], int] = {}
-        self._turn = asyncio.Lock()
         self._over = False
 
-    async def end(self) -> None:
-        """Ends the transaction, when a read that a handler left running is over."""
+    def close(self) -> None:
+        """Refuses every read from now on."""
         self._over = True
-        async with self._turn:
-            try:
-                await self._connection.execute("ROLLBACK")
-            except DRIVER_ERRORS:
-                self._connection.terminate()
 
     async def generation(self, shape: ViewShape[Any]) -> Generation:
         live = self._sql["live"]
