@@ -1,18 +1,25 @@
 """The audit over every store: it finds what was planted, and nothing where a view is as the log says."""
 
 import asyncio
+import sqlite3
 import tracemalloc
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
-from diptych.errors import NotCaughtUp
+from diptych.errors import NotCaughtUp, Unavailable
 from diptych.log import EventLog
 from diptych.read import Audit, Division, Hold, NeverFilled, Skip, ViewStore, segment_of
+from diptych.stores import Store
 from diptych.stores.memory import MemoryStore
+from diptych.stores.postgres import PostgresStore
+from diptych.stores.postgres.rows import RowTable as PostgresTable
 from diptych.stores.sqlite import SqliteStore
+from diptych.stores.sqlite.rows import RowTable as SqliteTable
 from tests.read.auditing import audited, differences, plant
 from tests.read.engine import (
     BROKEN,
@@ -197,3 +204,42 @@ async def peak_of(audit: Audit) -> int:
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+async def damage(store: Store, number: int) -> None:
+    """Puts into two rows what no field can hold."""
+    sql = "UPDATE {} SET marks = '5' WHERE key IN ('3', '9')"
+    if isinstance(store, PostgresStore):
+        connection = await asyncpg.connect(store.address.dsn)
+        await connection.execute(sql.format(PostgresTable(SHAPE, number, store.address.views_schema).table))
+        await connection.close()
+    else:
+        assert isinstance(store, SqliteStore)
+        with closing(sqlite3.connect(store.views_path)) as handle, handle:
+            handle.execute(sql.format(SqliteTable(SHAPE, number).table))
+
+
+@pytest.mark.parametrize("new_store", ["sqlite", "postgres"], indirect=True)
+async def test_a_row_that_cannot_be_read_is_found_and_keeps_no_other_from_being_compared(
+    new_store: NewStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diptych.read.audit.PAGE_ROWS", 4)
+    store = new_store()
+    async with opened(store) as (log, views):
+        await tell(log, *added(20))
+        live = await catch_up(ACCOUNTS, log, views)
+        await plant(ACCOUNTS, views, {"2": None, "7": Account(key="7", count=9)})
+        await damage(store, live.number)
+        found = await differences(ACCOUNTS, log, views)
+        assert [(one.kind, one.key) for one in found] == [
+            ("unreadable", '"3"'),
+            ("other", '"7"'),
+            ("unreadable", '"9"'),
+            ("missing", '"2"'),
+        ]
+        async with views.snapshot() as snapshot:
+            await snapshot.generation(SHAPE)
+            with pytest.raises(
+                Unavailable, match=r"Row '3' of Account cannot be read: .*marks.*projection rebuild Account"
+            ):
+                await snapshot.get_many(SHAPE, ["3"])

@@ -1,5 +1,6 @@
 """Dead letters over every store: what cannot be applied is parked with what comes after it, and all else goes on."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -447,3 +448,33 @@ async def test_a_batch_of_letters_costs_about_what_a_batch_of_events_does(memory
         await catch_up(BROKEN, log, views)
         assert time.monotonic() - begun < 5
         assert (await checkpoint_of(views, SHAPE)).parked == 1
+
+
+class Rude(BaseException):
+    """What nobody should raise."""
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError(), GeneratorExit(), Rude()], ids=repr)
+async def test_whatever_a_handler_raises_holds_back_its_key_alone(new_store: NewStore, error: BaseException) -> None:
+    projection = Projection(Account)
+
+    @projection.on
+    def added_to(row: Account | None, event: Added) -> Account:
+        if event.key == "bad":
+            raise error
+        return (row or Account(key=event.key)).replace(total=event.amount)
+
+    @projection.on(keys=lambda event: [] if event.key != "bad" else raised(error))
+    def closed(row: Account | None, event: Closed) -> Account | None:
+        return None
+
+    fold = fold_of(projection)
+    async with opened(new_store()) as (log, views):
+        await tell(log, added("bad"), added("good", 2), added("good", 3), Closed(key="bad"))
+        live = await catch_up(fold, log, views)
+        assert (live.position, live.parked) == (4, 2)
+        assert [row.total for row in await rows(views, SHAPE)] == [Decimal(3)]
+
+
+def raised(error: BaseException) -> list[str]:
+    raise error

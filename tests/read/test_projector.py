@@ -11,15 +11,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from diptych import Event, Projection
+from diptych.errors import Unavailable
 from diptych.log import PAGE_EVENTS, Anchor, EventLog, Page, RecordPage
-from diptych.read import NOTHING_WITHHELD, Checkpoint, Failure, Fold, Superseded, ViewStore, projector
+from diptych.read import NOTHING_WITHHELD, Checkpoint, Failure, Fold, Projector, Superseded, ViewStore, projector
 from diptych.read.parking import Parking
 from diptych.stores.memory import MemoryStore
+from diptych.stores.postgres import PostgresStore
+from diptych.stores.postgres.address import address_of
+from diptych.stores.postgres.rows import RowTable as PostgresTable
 from diptych.stores.sqlite import SqliteStore
 from diptych.stores.sqlite.views import SqliteViews
 from tests.read.engine import (
@@ -470,3 +475,65 @@ async def test_a_page_of_very_many_parts_is_applied(memory: MemoryStore, monkeyp
         await tell(log, *[Added(key="a", amount=Decimal(1))] * 4000)
         await catch_up(ACCOUNTS, log, views)
         assert [row.count for row in await rows(views, SHAPE)] == [4000]
+
+
+async def test_a_page_that_takes_long_is_applied_in_parts_and_others_have_their_turns(
+    new_store: NewStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folded: list[int] = []
+    projection = Projection(Account)
+
+    @projection.on
+    def slowly(row: Account | None, event: Added) -> Account:
+        folded.append(int(event.amount))
+        return (row or Account(key=event.key)).replace(total=event.amount)
+
+    seconds = itertools.count(step=0.1)
+    monkeypatch.setattr("diptych.read.fold.monotonic", lambda: next(seconds))
+    async with opened(new_store()) as (log, views):
+        await tell(log, *[Added(key=f"{number % 3}", amount=Decimal(number)) for number in range(20)])
+        committed: list[int] = []
+
+        class Counting(Proxy):
+            async def commit(self, shape: Any, changes: Any, at: Any, upto: Any, letters: Any = ()) -> Checkpoint:
+                committed.append(upto.position)
+                checkpoint: Checkpoint = await self._real.commit(shape, changes, at, upto, letters)
+                return checkpoint
+
+        await catch_up(fold_of(projection), log, cast("ViewStore", Counting(views)))
+        assert committed == list(range(2, 21, 2)), "a quarter of a second is two events, which take a tenth each"
+        assert len(folded) <= 2 + 20, "once more where that was not known yet"
+        assert {row.key: row.total for row in await rows(views, SHAPE)} == {"0": 18, "1": 19, "2": 17}
+
+
+async def test_keys_that_take_long_to_name_close_a_batch(memory: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = itertools.count(step=0.1)
+    monkeypatch.setattr("diptych.read.fold.monotonic", lambda: next(seconds))
+    async with opened(memory) as (log, _):
+        await tell(log, *[Wide(number=number, width=1) for number in range(9)])
+        _, planned = wide_fold().plan((await log.read(0)).events, Parking(NOTHING_WITHHELD, ""))
+        assert planned == 3
+
+
+async def test_a_table_that_was_dropped_is_told_of_and_a_rebuild_mends_it(postgres_url: str) -> None:
+    async with opened(PostgresStore(postgres_url)) as (log, views):
+        await tell(log, Added(key="a", amount=Decimal(1)))
+        live = await catch_up(ACCOUNTS, log, views)
+        connection = await asyncpg.connect(address_of(postgres_url).dsn)
+        table = PostgresTable(SHAPE, live.number, address_of(postgres_url).views_schema).table
+        await connection.execute(f"DROP TABLE {table} CASCADE")
+        await connection.close()
+        await tell(log, Added(key="a", amount=Decimal(1)))
+        async with running(await projector_of(ACCOUNTS, log, views)):
+            failure = (await fails(views, SHAPE)).failure
+        assert failure is not None
+        assert failure.category == "store"
+        assert "table of generation 1 of Account was dropped" in failure.reason
+        async with views.snapshot() as snapshot:
+            await snapshot.generation(SHAPE)
+            with pytest.raises(Unavailable, match="projection rebuild"):
+                await snapshot.get_many(SHAPE, ["a"])
+        begun = await views.begin(SHAPE, log.log_id, anew=True)
+        await caught_up(Projector(ACCOUNTS, log, views, begun.checkpoints[0]), log)
+        assert await views.switch(SHAPE, begun.number)
+        assert await rows(views, SHAPE) == expected_accounts(await records(log))

@@ -12,6 +12,7 @@ from diptych.read.checkpoint import (
     Pause,
     State,
     Superseded,
+    UnreadableRow,
     numbered,
 )
 from diptych.read.columns import Column, Kind, Scale
@@ -35,7 +36,7 @@ from diptych.read.shape import Key, ViewShape
 from diptych.read.share import segment_of
 from diptych.read.standing import Lag, Standing
 from diptych.read.store import Changes, Order, Selector, Snapshot, ViewStore
-from diptych.read.table_fold import HANDLER_TIMEOUT, Handlers, Overlong, TableChanges, TableFold, TableRules
+from diptych.read.table_fold import HANDLER_TIMEOUT, Handlers, TableChanges, TableFold, TableRules
 from diptych.read.table_projector import TableProjector
 from diptych.read.table_shape import TableShape
 from diptych.read.tables import Statement, TableProjection, Tables
@@ -112,6 +113,7 @@ __all__ = [
     "TableShape",
     "Tables",
     "TwoPlaces",
+    "UnreadableRow",
     "ViewShape",
     "ViewStore",
     "Views",

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from diptych.errors import NotCaughtUp
 from diptych.log import BEGINNING, PAGE_EVENTS, EventLog
-from diptych.read.checkpoint import Checkpoint, Generation, Superseded, numbered
+from diptych.read.checkpoint import Checkpoint, Generation, Superseded, UnreadableRow, numbered
 from diptych.read.fold import Fold
 from diptych.read.letters import NOTHING_WITHHELD, Hold, Withheld
 from diptych.read.now import utc_now
@@ -31,9 +31,9 @@ _Helds = Mapping[tuple[int, Hold], int]
 
 
 class Difference(NamedTuple):
-    """A key whose row is not what the log says: `missing`, `surplus`, or `other` than expected."""
+    """A key whose row is not what the log says: `missing`, `surplus`, `other` than expected, or `unreadable`."""
 
-    kind: Literal["missing", "surplus", "other"]
+    kind: Literal["missing", "surplus", "other", "unreadable"]
     key: str
     expected: Any
     found: Any
@@ -161,25 +161,45 @@ class _Share:
     async def differences(self, snapshot: Snapshot) -> AsyncGenerator[Difference]:
         """How the rows in the snapshot differ from what is expected, which is used up."""
         shape, expected = self._shape, self._expected
-        order = tuple([Order(name, descending=False) for name in shape.key])
-        after: tuple[Any, ...] | None = None
-        while True:
-            page = await snapshot.select(shape, Selector(order=order, limit=PAGE_ROWS, after=after))
-            for row in page:
-                key = shape.key_of(row)
-                text = shape.key_text(key)
-                if segment_of(text, self._shares) != self._share:
-                    continue
-                self.rows += 1
-                wanted = expected.pop(key, None)
-                if wanted != row:
-                    yield Difference("surplus" if wanted is None else "other", text, wanted, row)
-            if len(page) < PAGE_ROWS:
-                break
-            after = tuple([getattr(page[-1], name) for name in shape.key])
+        async for key, row in self._rows_of(snapshot):
+            text = shape.key_text(key)
+            if segment_of(text, self._shares) != self._share:
+                continue
+            self.rows += 1
+            wanted = expected.pop(key, None)
+            if row is None:
+                yield Difference("unreadable", text, wanted, None)
+            elif wanted != row:
+                yield Difference("surplus" if wanted is None else "other", text, wanted, row)
         for key, wanted in expected.items():
             self.rows += 1
             yield Difference("missing", shape.key_text(key), wanted, None)
+
+    async def _rows_of(self, snapshot: Snapshot) -> AsyncGenerator[tuple[Key, Any]]:
+        """Every row by its key, in order; None for one that cannot be read."""
+        shape = self._shape
+        order = tuple([Order(name, descending=False) for name in shape.key])
+        after: tuple[Any, ...] | None = None
+        limit = left = PAGE_ROWS
+        while True:
+            found: list[tuple[Key, Any]]
+            try:
+                page = await snapshot.select(shape, Selector(order=order, limit=limit, after=after))
+                found = [(shape.key_of(row), row) for row in page]
+            except UnreadableRow as error:
+                if limit > 1:  # the page again, row by row
+                    limit, left = 1, PAGE_ROWS
+                    continue
+                found = [(error.key, None)]
+            for key, row in found:
+                yield key, row
+            if len(found) < limit:
+                return
+            left -= 1
+            if left == 0:
+                limit = left = PAGE_ROWS
+            last = found[-1][0]
+            after = last if len(shape.key) > 1 else (last,)
 
     def _keep(self, changes: Mapping[Key, Any]) -> None:
         for key, row in changes.items():

@@ -162,5 +162,16 @@ class Superseded(Exception):
     """A segment is not where its projector left it: others moved, took or replaced it, or the view is paused."""
 
 
+class UnreadableRow(Unavailable):
+    """A row was damaged: what stands in its columns is not what the view's fields can hold."""
+
+    def __init__(self, view: str, key: Any, reason: str) -> None:
+        super().__init__(
+            f"Row {key!r} of {view} cannot be read: {reason}. Have the view filled anew: "
+            f"diptych projection rebuild {view}"
+        )
+        self.key = key
+
+
 class NeverFilled(Unavailable):
     """No projector has run on the view in this store."""

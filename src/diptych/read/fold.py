@@ -4,9 +4,12 @@
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from itertools import islice
 from operator import attrgetter
+from time import monotonic
 from types import NoneType
 from typing import Any, Generic, NamedTuple, TypeVar, get_args, get_origin
 
@@ -15,7 +18,7 @@ from diptych.log import EventCatalogue, Recorded, RecordedEvent, StoredEvent
 from diptych.messages import Event, View
 from diptych.messages.signature import Signature, is_message, options, place, read_signature
 from diptych.read.letters import Hold
-from diptych.read.parking import Parking
+from diptych.read.parking import Overlong, Parking
 from diptych.read.projection import Projection, ProjectionHandler
 from diptych.read.shape import Key, ViewShape
 from diptych.read.share import segment_of
@@ -25,6 +28,9 @@ V = TypeVar("V", bound=View)
 
 MAX_STEPS = 20_000
 """Steps after which a batch is closed, whatever events are left of its page: what bounds the rows that it holds."""
+
+MAX_KEYS_TIME = timedelta(milliseconds=250)
+"""How long the events of a batch may take to name their keys, before it is closed like that."""
 
 MAX_KEYS = 100_000
 """Rows that one event may change."""
@@ -90,10 +96,11 @@ class Fold(Generic[V]):
     ) -> tuple[list[Step], int]:
         """The steps that the first events ask for in one segment, in log order, and how many events those are.
 
-        It ends after an event of several rows that brings more than MAX_STEPS. An event that cannot be read for its
-        keys is parked.
+        It ends after an event of several rows that brings more than MAX_STEPS, or for which it has taken longer than
+        MAX_KEYS_TIME. An event that cannot be read for its keys is parked.
         """
         usual = self._usual
+        deadline = monotonic() + MAX_KEYS_TIME.total_seconds()
         steps: list[Step] = []
         planned = 0
         for event in events:
@@ -109,9 +116,11 @@ class Fold(Generic[V]):
                         steps.append((event.position, rule, subject, key))
                 else:
                     steps += [step for step in self._steps(event) if self._is_of(step[3], segment, segments)]
-                    if len(steps) > MAX_STEPS:
+                    if len(steps) > MAX_STEPS or monotonic() > deadline:
                         break
-            except Exception as error:  # noqa: BLE001 - whatever a handler's own code raises
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - whatever a handler's own code raises, sys.exit() included
                 parking.fail(Hold(stream=event.stream), event.position, event.type, self._explained(event, error))
         return steps, planned
 
@@ -133,15 +142,25 @@ class Fold(Generic[V]):
         return possible
 
     def apply(
-        self, steps: Iterable[Step], rows: Mapping[Key, V], parking: Parking, *, careful: bool = False
+        self,
+        steps: Sequence[Step],
+        rows: Mapping[Key, V],
+        parking: Parking,
+        *,
+        careful: bool = False,
+        within: timedelta | None = None,
     ) -> dict[Key, V | None]:
         """The last state of every row that changed, None for one that is gone. What cannot be applied is parked.
 
         Raises ValueError where a handler gave a row of another key; if `careful`, that is found step by step, and
-        parked as well, and so is a row that no store could hold.
+        parked as well, and so is a row that no store could hold. Raises Overlong.
         """
         changes: dict[Key, V | None] = {}
+        first = steps[0][0] if steps else 0
+        deadline = math.inf if within is None else monotonic() + within.total_seconds()
         for position, rule, subject, key in steps:
+            if monotonic() > deadline and position > first:
+                raise Overlong(position)
             if parking.holds and parking.waits(self._hold(key), position, rule.name):
                 continue
             row = changes[key] if key in changes else rows.get(key)
@@ -152,12 +171,12 @@ class Fold(Generic[V]):
                         self.shape.check(after)
                         self._check_key(key, after)
                     changes[key] = after
-            except Exception as error:  # noqa: BLE001 - whatever a handler raises
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - whatever a handler raises, sys.exit() included
                 parking.fail(self._hold(key), position, rule.name, error)
         if not careful:
-            for key, row in changes.items():
-                if row is not None:
-                    self._check_key(key, row)
+            self._check_keys(changes)
         return changes
 
     def refuse(self, steps: Iterable[Step], parking: Parking, error: Exception) -> None:
@@ -199,6 +218,11 @@ class Fold(Generic[V]):
             raise TypeError(f"{rule.function.__name__} gave {given}, not {self.shape.name} or None")
         return after
 
+    def _check_keys(self, changes: Mapping[Key, V | None]) -> None:
+        for key, row in changes.items():
+            if row is not None:
+                self._check_key(key, row)
+
     def _check_key(self, key: Key, row: V) -> None:
         given = self.shape.key_of(row)
         if given != key:
@@ -207,7 +231,7 @@ class Fold(Generic[V]):
     def _hold(self, key: Key) -> Hold:
         return Hold(self.shape.key_text(key))
 
-    def _explained(self, event: StoredEvent | RecordedEvent, error: Exception) -> Exception:
+    def _explained(self, event: StoredEvent | RecordedEvent, error: BaseException) -> BaseException:
         """Why an event cannot be read, where that is what is wrong with it."""
         try:
             self._catalogue.decode(event)

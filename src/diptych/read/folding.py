@@ -1,7 +1,8 @@
 """What the machinery of projections needs of a fold, whatever it fills: single rows, or tables by SQL."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from datetime import timedelta
 from typing import Any, Protocol
 
 from diptych.log import RecordedEvent, StoredEvent
@@ -46,8 +47,19 @@ class AnyFold(Protocol):
         """The steps that a store could take. The others are parked."""
         ...
 
-    def apply(self, steps: Iterable[Any], rows: Mapping[Key, Any], parking: Parking, *, careful: bool = False) -> Any:
-        """The changes, for the store. What cannot be applied, or has to wait, is parked."""
+    def apply(
+        self,
+        steps: Sequence[Any],
+        rows: Mapping[Key, Any],
+        parking: Parking,
+        *,
+        careful: bool = False,
+        within: timedelta | None = None,
+    ) -> Any:
+        """The changes, for the store. What cannot be applied, or has to wait, is parked.
+
+        Raises Overlong where more than one event does not get done `within` a time.
+        """
         ...
 
     def refuse(self, steps: Iterable[Any], parking: Parking, error: Exception) -> None:

@@ -15,10 +15,18 @@ MOST_TRACEBACK = 4000
 class HandlerFailed(ValueError):
     """A handler that runs in the store's transaction has failed there, at the event of this position."""
 
-    def __init__(self, position: int, error: Exception) -> None:
+    def __init__(self, position: int, error: BaseException) -> None:
         super().__init__(f"event {position} cannot be applied: {error}")
         self.position = position
         self.error = error
+
+
+class Overlong(ValueError):
+    """One transaction takes too long for so many events; those before this position have been done in its time."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f"the events before {position} take too long for one transaction")
+        self.position = position
 
 
 class Parking:
@@ -43,7 +51,7 @@ class Parking:
         self.letters.append(Letter(hold, position, type_name, self._now))
         return True
 
-    def fail(self, hold: Hold, position: int, type_name: str, error: Exception) -> None:
+    def fail(self, hold: Hold, position: int, type_name: str, error: BaseException) -> None:
         """Parks an event that cannot be applied, and holds back what comes after it, unless it is to be passed over."""
         if (hold, position) in self._skips:
             return
@@ -52,7 +60,7 @@ class Parking:
         self.letters.append(Letter(hold, position, type_name, self._now, cause_of(error, self._now)))
 
 
-def cause_of(error: Exception, now: str, before: Cause | None = None) -> Cause:
+def cause_of(error: BaseException, now: str, before: Cause | None = None) -> Cause:
     """Why an event could not be applied now, and how often that was tried `before` too."""
     error = error.error if isinstance(error, HandlerFailed) else error
     return Cause(

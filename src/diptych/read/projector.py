@@ -19,7 +19,7 @@ from diptych.read.checkpoint import Checkpoint, Failure, Pause, Superseded
 from diptych.read.folding import AnyFold
 from diptych.read.letters import NOTHING_WITHHELD
 from diptych.read.now import utc_now
-from diptych.read.parking import Parking
+from diptych.read.parking import Overlong, Parking
 from diptych.read.shape import Key
 from diptych.read.store import ViewStore
 
@@ -168,7 +168,7 @@ class Projector:
         await self._apply_all(page.events, page.upto)
         seconds = time.monotonic() - began
         if seconds > PAGE_TIME.total_seconds():
-            self._size = max(size // 2, 1)
+            self._size = min(self._size, max(size // 2, 1))
         elif seconds < PAGE_TIME.total_seconds() / 2 and len(page.events) >= size:
             self._size = min(size * 2, self._settings.batch)
 
@@ -181,20 +181,26 @@ class Projector:
             await self._apply_all(events, upto)
 
     async def _apply_all(self, events: Events, upto: Anchor) -> None:
-        """Applies the events at once, or in parts where they change very many rows, or the store refuses some."""
+        """Applies the events at once, or in parts where they change very many rows, take long, or are refused."""
         applied = 0
         while True:
             began = time.monotonic()
-            applied += await self._apply_some(events[applied:], upto)
+            some = events[applied : applied + self._size]
+            is_last = applied + len(some) == len(events)
+            applied += await self._apply_some(some, upto if is_last else await self._anchor(some[-1].position, upto))
             for _ in range(TURNS if time.monotonic() - began > LONG.total_seconds() else 1):
                 await asyncio.sleep(0)
             if applied >= len(events):
                 return
 
-    async def _apply_some(self, events: Events, upto: Anchor) -> int:
-        """Applies the first events, and says how many."""
+    async def _apply_some(self, events: Events, upto: Anchor, within: timedelta | None = PAGE_TIME) -> int:
+        """Applies the first events, those that are folded within the time, and says how many: one at least."""
         try:
-            return await self._apply(events, upto, careful=False)
+            return await self._apply(events, upto, careful=False, within=within)
+        except Overlong as error:  # whoever folds on and on cannot say that it lives
+            before = events_before(events, error.position)
+            self._size = len(before)
+            return await self._apply_some(before, await self._anchor(before[-1].position, upto), within=None)
         except ValueError:
             try:
                 return await self._apply(events, upto, careful=True)
@@ -205,7 +211,7 @@ class Projector:
                 half = events[: len(events) // 2]
                 return await self._apply_some(half, await self._anchor(half[-1].position, upto))
 
-    async def _apply(self, events: Events, upto: Anchor, *, careful: bool) -> int:
+    async def _apply(self, events: Events, upto: Anchor, *, careful: bool, within: timedelta | None = None) -> int:
         """Applies the first events, and says how many; all of them where they do not change very many rows."""
         at = self.checkpoint
         parking = self._parking()
@@ -216,7 +222,8 @@ class Projector:
             upto = await self._anchor(events[planned - 1].position, upto)
         touched = self._fold.touched(steps)
         rows: Mapping[Key, Any] = await self._load(touched) if touched else {}
-        await self._commit(self._fold.apply(steps, rows, parking, careful=careful), upto, parking)
+        changes = self._fold.apply(steps, rows, parking, careful=careful, within=within)
+        await self._commit(changes, upto, parking)
         return planned
 
     async def _load(self, keys: Collection[Key]) -> Mapping[Key, Any]:
@@ -300,3 +307,8 @@ class Projector:
         if anchor is None or await self._log.anchor(before.position) != before:
             raise Astray("the log has lost its end while it was read")
         return anchor
+
+
+def events_before(events: Events, position: int) -> Events:
+    """Those before a position."""
+    return [event for event in events if event.position < position]

@@ -17,7 +17,7 @@ from diptych.messages import Event
 from diptych.messages.signature import place, read_signature
 from diptych.read.fold import event_of
 from diptych.read.letters import Hold
-from diptych.read.parking import HandlerFailed, Parking
+from diptych.read.parking import HandlerFailed, Overlong, Parking
 from diptych.read.shape import Key
 from diptych.read.table_shape import TableShape
 from diptych.read.tables import Row, Statement, TableHandler, TableProjection, Tables
@@ -27,14 +27,6 @@ HANDLER_TIMEOUT = timedelta(seconds=5)
 
 BATCH_TIMEOUT = timedelta(seconds=1)
 """How long one transaction may take that has more than one event: others may wait for what it has locked."""
-
-
-class Overlong(ValueError):
-    """The transaction takes too long for so many events; those before this position have been done in its time."""
-
-    def __init__(self, position: int) -> None:
-        super().__init__(f"the events before {position} take too long for one transaction")
-        self.position = position
 
 
 class TableRule(NamedTuple):
@@ -131,7 +123,9 @@ class TableFold:
             try:
                 subject = self._recorded(event) if rule.wants_record else self._catalogue.decode(event)
                 hold = stream if rule.key is None else self.shape.hold(rule.key(subject))
-            except Exception as error:  # noqa: BLE001 - whatever a key function raises
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - whatever a key function raises, sys.exit() included
                 parking.fail(stream, event.position, event.type, error)
                 continue
             steps.append((event.position, rule, subject, hold))
@@ -144,7 +138,13 @@ class TableFold:
         return list(steps)
 
     def apply(
-        self, steps: Iterable[TableStep], rows: Mapping[Key, Any], parking: Parking, *, careful: bool = False
+        self,
+        steps: Sequence[TableStep],
+        rows: Mapping[Key, Any],
+        parking: Parking,
+        *,
+        careful: bool = False,
+        within: timedelta | None = None,
     ) -> TableChanges:
         return TableChanges(
             [step for step in steps if not parking.holds or not parking.waits(step[3], step[0], step[1].name)]
@@ -169,7 +169,9 @@ def _statements(steps: Sequence[TableStep]) -> Generator[Statement, list[Row], N
             raise Overlong(position)
         try:
             yield from _asked_by(rule.function(tables, subject))
-        except Exception as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
             raise HandlerFailed(position, error) from error
 
 

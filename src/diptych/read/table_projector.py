@@ -8,9 +8,8 @@ import time
 from datetime import timedelta
 
 from diptych.log import Anchor
-from diptych.read.parking import HandlerFailed
-from diptych.read.projector import Events, Projector
-from diptych.read.table_fold import Overlong
+from diptych.read.parking import HandlerFailed, Overlong
+from diptych.read.projector import Events, Projector, events_before
 
 MOMENT = timedelta(milliseconds=100)
 """How long a transaction should take."""
@@ -24,7 +23,7 @@ class TableProjector(Projector):
 
     _most = FIRST_EVENTS
 
-    async def _apply_some(self, events: Events, upto: Anchor) -> int:
+    async def _apply_some(self, events: Events, upto: Anchor, within: timedelta | None = None) -> int:
         some = events[: self._most]
         begun = time.monotonic()
         try:
@@ -32,10 +31,10 @@ class TableProjector(Projector):
                 some, upto if len(some) == len(events) else await self._end(some, upto), careful=False
             )
         except Overlong as error:
-            self._most = max(len(_before(some, error.position)) // 2, 1)
+            self._most = max(len(events_before(some, error.position)) // 2, 1)
             return await self._apply_some(events, upto)
         except HandlerFailed as error:
-            if before := _before(some, error.position):
+            if before := events_before(some, error.position):
                 return await self._apply_some(before, await self._end(before, upto))
             await self._refuse(some[:1], await self._end(some[:1], upto), error)
             return 1
@@ -52,7 +51,3 @@ class TableProjector(Projector):
 
     async def _end(self, events: Events, upto: Anchor) -> Anchor:
         return await self._anchor(events[-1].position, upto)
-
-
-def _before(events: Events, position: int) -> Events:
-    return [event for event in events if event.position < position]

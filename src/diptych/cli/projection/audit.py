@@ -93,7 +93,7 @@ async def compared(folds: Sequence[Fold[Any]], store: Store, progress: Progress,
 async def audit_of(audit: Audit, view: str, progress: Progress, sample: int) -> Audited:
     """One view, compared."""
     first: list[Found] = []
-    async with shown(progress, view, lambda: audit.position, lambda: audit.head):
+    async with shown(progress, view, lambda: audit.position, lambda: audit.head or None):
         async for difference in audit.run(sample):
             if len(first) < SHOWN:
                 first.append(found(difference))

@@ -35,19 +35,23 @@ def part(name: str, /, *, store: StoreUrl = None, json: Json = False) -> int:
     name:
         The view, which the code need not have any more.
     """
-    parted = Parted(name, asyncio.run(part_in(existing_store(store), name)))
-    words = f"{name} is not kept in step with the log any more." if parted.was_in_step else f"{name} is not in step."
+    was_in_step, others = asyncio.run(part_in(existing_store(store), name))
+    parted = Parted(name, was_in_step)
+    if was_in_step:
+        words = f"{name} is not kept in step with the log any more."
+    else:
+        words = f"{name} is not in step; {', '.join(others) or 'no view'} is."
     sys.stdout.write((msgspec.json.encode(parted).decode() if json else words) + "\n")
     return DONE
 
 
-async def part_in(store: Store, name: str) -> bool:
-    """Whether it was in step. Raises Stop where a worker would have it kept so again."""
+async def part_in(store: Store, name: str) -> tuple[bool, list[str]]:
+    """Whether it was in step, and which others are. Raises Stop where a worker would have it kept so again."""
     async with store.log(), store.views(in_step=True) as views:  # the log, to see that it is one
         kept = {registered.view: registered.fingerprint for registered in await views.in_step()}
         if name in kept and await is_wanted(views, kept[name]):
             raise Stop(f"a worker keeps {name} in step with the log; stop it first, or declare the view async", NO)
-        return await views.part(name)
+        return await views.part(name), sorted({*kept} - {name})
 
 
 async def is_wanted(views: ViewStore, fingerprint: str) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 from cyclopts import Parameter
 
 from diptych.cli.options import Json, StoreUrl, Target
+from diptych.cli.output import printable
 from diptych.cli.places import existing_store
 from diptych.cli.projection.names import fold_named
 from diptych.cli.target import context_at
@@ -63,5 +64,5 @@ async def pause_in(store: Store, shape: ViewShape[Any], pause: Pause) -> Pause |
 
 def in_words(paused: Paused) -> str:
     if paused.was_paused:
-        return f"{paused.view} is paused already, since {paused.paused_since}: {paused.because}."
+        return f"{paused.view} is paused already, since {paused.paused_since}: {printable(paused.because)}."
     return f"{paused.view} is paused. Go on with: diptych projection resume {paused.view}"

@@ -22,7 +22,7 @@ from diptych.cli.words import DONE, INTERRUPTED, NO, WRONG_USE, Stop, say
 from diptych.cli.work import Work, projecting
 from diptych.log import Anchor, EventLog, last_before
 from diptych.progress import Progress, progress_on, shown
-from diptych.read import AnyFold, Job, ProjectionSettings, ProjectionWorker, Rebuild, Stopped, ViewStore
+from diptych.read import AnyFold, Job, ProjectionSettings, ProjectionWorker, Rebuild, Stopped, ViewStore, numbered
 from diptych.stores import Store
 from diptych.worker import gone, new_identity
 
@@ -183,6 +183,8 @@ class Filling(NamedTuple):
                 return list(await asyncio.gather(*tasks.values()))
             except asyncio.CancelledError:  # what asyncio makes of Ctrl-C
                 left = [view for view, task in tasks.items() if not task.done() or task.cancelled()]
+                if not left:
+                    return [task.result() for task in tasks.values()]
                 go_on = shlex.join(["diptych", "projection", "rebuild", *left, *again])
                 words = "stopped; what is filled is kept, and the views answer as before"
                 raise Stop(f"{words}. Go on with: {go_on}", INTERRUPTED) from None
@@ -201,12 +203,18 @@ class Filling(NamedTuple):
         worker = ProjectionWorker(
             new_identity(), [Job(fold, settings, rebuild.number, rebuild.idle)], log, views, gone=gone
         )
-        async with (
-            shown(self.progress, view, lambda: rebuild.position, lambda: rebuild.head),
-            worker.at_work(),
-            self.helpers.at_work(view, rebuild.number, settings),
-        ):
-            live = await rebuild.finish(keep=plan.keep, with_letters=plan.with_letters)
+        try:
+            async with (
+                shown(self.progress, view, lambda: rebuild.position, lambda: rebuild.head),
+                worker.at_work(),
+                self.helpers.at_work(view, rebuild.number, settings),
+            ):
+                live = await rebuild.finish(keep=plan.keep, with_letters=plan.with_letters)
+        except asyncio.CancelledError:  # which may come when it is live already
+            found = numbered(await views.generations(fold.shape), rebuild.number)
+            if found is None or not found.live:
+                raise
+            live = found
         seconds = round(perf_counter() - began, 3)
         return Rebuilt(view, live.number, rebuild.began_at, live.position, live.parked, seconds)
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from diptych.cli.options import Json, StoreUrl, Target
+from diptych.cli.output import printable
 from diptych.cli.places import existing_store
 from diptych.cli.projection.names import fold_named
 from diptych.cli.target import context_at
@@ -50,4 +51,4 @@ async def resume_in(store: Store, shape: ViewShape[Any]) -> Pause | None:
 def in_words(resumed: Resumed) -> str:
     if resumed.paused_since is None:
         return f"{resumed.view} is not paused."
-    return f"{resumed.view} goes on; it was paused since {resumed.paused_since}: {resumed.because}."
+    return f"{resumed.view} goes on; it was paused since {resumed.paused_since}: {printable(resumed.because or '')}."

@@ -64,6 +64,8 @@ def skip(  # noqa: PLR0913 - the options that this command has
     stream:
         For one stream only, where events could not be read for their keys.
     """
+    if not because.strip():
+        raise Stop("--because is empty; say why the event may be left out, for whoever asks later", WRONG_USE)
     fold = fold_named(context_at(target), name)
 
     async def work() -> Skipped:

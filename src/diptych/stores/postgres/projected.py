@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from diptych.errors import Unavailable
+from diptych.errors import DiptychError, Unavailable
 from diptych.log import Anchor
 from diptych.messages import View
 from diptych.read import (
@@ -66,7 +66,7 @@ class PostgresProjected:
         async def work(connection: Connection) -> dict[Key, V]:
             rows = await load_rows(connection, table, keys, self._sql["exists"], shape.name, at.generation)
             if rows is None:
-                raise _gone(shape, at)
+                raise await self._gone(connection, shape, at)
             return rows
 
         return await self._writers.run(work)
@@ -116,8 +116,8 @@ class PostgresProjected:
 
     async def withheld(self, shape: ViewShape[Any], at: Checkpoint) -> Withheld:
         async def work(connection: Connection) -> Withheld:
-            if not await connection.fetchval(self._sql["exists"], shape.name, at.generation):
-                raise _gone(shape, at)
+            if not await self._exists(connection, shape, at):
+                raise _superseded(shape, at)
             letters = self._letters(connection, shape)
             skips = frozenset([(skip.hold, skip.position) for skip in await letters.skips()])
             return Withheld(await letters.holds(at), skips)
@@ -145,6 +145,18 @@ class PostgresProjected:
                 return await change(connection)
 
         return await self._writers.run(work)
+
+    async def _gone(self, connection: Connection, shape: ViewShape[Any], at: Checkpoint) -> DiptychError | Superseded:
+        """Why a generation's rows are not there: it is gone, or only its table is."""
+        if not await self._exists(connection, shape, at):
+            return _superseded(shape, at)
+        return Unavailable(
+            f"the table of generation {at.generation} of {shape.name} was dropped from the database; have it filled "
+            f"anew: diptych projection rebuild {shape.name}"
+        )
+
+    async def _exists(self, connection: Connection, shape: ViewShape[Any], at: Checkpoint) -> bool:
+        return bool(await connection.fetchval(self._sql["exists"], shape.name, at.generation))
 
     def _letters(self, connection: Connection, shape: ViewShape[Any]) -> Letters:
         return Letters(connection, self._sql, shape.name)
@@ -180,5 +192,5 @@ class PostgresProjected:
         return self._commit_of(shape, number).table
 
 
-def _gone(shape: ViewShape[Any], at: Checkpoint) -> Superseded:
+def _superseded(shape: ViewShape[Any], at: Checkpoint) -> Superseded:
     return Superseded(f"generation {at.generation} of {shape.name} is gone")

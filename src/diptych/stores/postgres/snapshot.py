@@ -182,7 +182,10 @@ class PostgresSnapshot:
         try:
             return await self._in_turn(work)
         except asyncpg.exceptions.UndefinedTableError as error:
-            raise Unavailable("The view was begun anew while it was read; ask again.") from error
+            raise Unavailable(
+                f"A table is not there ({error}). If its view was begun anew while it was read, ask again; if it was "
+                "dropped, have the view filled anew: diptych projection rebuild"
+            ) from error
         except DRIVER_ERRORS as error:
             raise translate(error, self._address) from error
 

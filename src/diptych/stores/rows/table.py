@@ -1,12 +1,13 @@
 """A view's rows as the values of a table's columns, and back."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from diptych.messages import View
-from diptych.read import Column, Key, ViewShape
+from diptych.read import Column, Key, UnreadableRow, ViewShape
 
 V = TypeVar("V", bound=View)
 
@@ -57,13 +58,27 @@ class Rows(Generic[V]):
         )
 
     def decode(self, values: Iterable[Any]) -> V:
-        """A row again."""
+        """A row again. Raises UnreadableRow."""
         if self._decoders:
             values = list(values)
             for number, decode in self._decoders:
                 if (value := values[number]) is not None:
-                    values[number] = decode(value)
+                    try:
+                        values[number] = decode(value)
+                    except Exception as error:
+                        raise self._unreadable(values, number, error) from error
         return self._view(**dict(zip(self._names, values, strict=True)))
+
+    def _unreadable(self, values: list[Any], failed: int, error: Exception) -> UnreadableRow:
+        """`values` are decoded up to the one that could not be."""
+        keys = [self._names.index(name) for name in self.shape.key]
+        for number, decode in self._decoders:
+            if number > failed and number in keys:
+                with suppress(Exception):
+                    values[number] = decode(values[number])
+        parts = tuple([values[number] for number in keys])
+        key = parts if len(parts) > 1 else parts[0]
+        return UnreadableRow(self.shape.name, key, f"{error} (field {self._names[failed]})")
 
 
 def _coders(coder: Coder, columns: Sequence[Column]) -> list[tuple[int, Encode]]:
