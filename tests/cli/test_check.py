@@ -61,7 +61,16 @@ def test_a_store_whose_events_can_all_be_read(diptych: Diptych, store: str) -> N
     ran = diptych("check")
 
     assert ran.code == 0
-    assert ran.out.endswith(f"It can read every event of {store}: 3 events, told by their types and schemas.\n")
+    assert ran.out.endswith(f"It can read 2 kinds of events in {store}, told by the first of each: 3 events in all.\n")
+
+
+def test_the_first_event_of_each_kind_is_decoded_in_any_case(diptych: Diptych, store: str, folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "shop.db")) as log, log:
+        log.execute("UPDATE event SET data = x'7b' WHERE position = 3")
+    ran = diptych("check")
+
+    assert ran.code == 1
+    assert "  OrderShipped, schema 1, first at position 3" in ran.out.splitlines()
 
 
 NEWER = """

@@ -270,3 +270,9 @@ def test_letters_are_mended_while_the_view_is_paused(diptych: Diptych, parked: s
 
 def test_another_generations_letters_are_shown_by_its_number(diptych: Diptych, parked: str) -> None:
     assert diptych(*LETTERS, "--generation", "1").out == diptych(*LETTERS).out
+
+
+def test_nothing_is_passed_over_without_a_reason(diptych: Diptych, parked: str) -> None:
+    ran = diptych(*SKIP, "--position", "2", "--because", "  ")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--because is empty" in ran.err

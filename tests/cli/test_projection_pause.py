@@ -79,3 +79,9 @@ def test_a_rebuild_that_a_pause_refuses_leaves_nothing_behind(diptych: Diptych, 
     assert diptych("projection", "rebuild", "OrderSummary").code == 1
     assert diptych("projection", "resume", "OrderSummary").code == 0
     assert "unfinished" not in diptych("projection", "status").out
+
+
+def test_a_reason_does_nothing_to_a_terminal(diptych: Diptych, store: str) -> None:
+    diptych("projection", "pause", "OrderSummary", "--because", "one\n\x1b[2Jtwo")
+    for ran in (diptych("projection", "pause", "OrderSummary"), diptych("projection", "resume", "OrderSummary")):
+        assert ran.out.endswith(r": one\n\x1b[2Jtwo." + "\n")

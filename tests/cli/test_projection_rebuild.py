@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from diptych.read import Generation, Rebuild
 from tests.app.shop import ShipOrder, order, shop
 from tests.cli.running import Diptych
 
@@ -277,3 +278,22 @@ def test_several_views_are_rebuilt_and_one_that_cannot_be_does_not_keep_the_othe
     assert second.code == 1
     assert [(one["view"], one["generation"]) for one in second.lines()] == [("First", 2), ("Third", 2)]
     assert "Second has more dead letters after the rebuild" in second.err
+
+
+def test_an_interrupt_that_comes_after_the_switch_changes_nothing(
+    diptych: Diptych, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = Rebuild.finish
+
+    async def interrupted(self: Rebuild, **how: bool) -> Generation:
+        await finish(self, **how)
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(10)
+        raise AssertionError("unreachable")
+
+    monkeypatch.setattr(Rebuild, "finish", interrupted)
+    ran = diptych("projection", "rebuild", "OrderSummary")
+    assert ran.code == 0
+    assert ran.out.startswith("OrderSummary is rebuilt: generation 2 is live")

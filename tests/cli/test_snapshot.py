@@ -110,3 +110,15 @@ def test_a_place_that_is_none_is_wrong_use(diptych: Diptych, list_store: str) ->
 
     assert ran.code == 2
     assert "'shop.db' is no place for snapshots; say file:///var/lib/shop" in ran.err
+
+
+@pytest.mark.parametrize("command", ["rebuild", "delete"])
+def test_another_contexts_log_is_left_alone(diptych: Diptych, list_store: str, folder: Path, command: str) -> None:
+    (folder / "another.py").write_text(
+        ORDERS_WITHOUT.replace('"shopping"', '"another"').replace(", snapshots=never", "")
+    )
+    ran = diptych("snapshot", command, "list", "--target", "another:shopping")
+
+    assert ran.code == 3
+    assert "has the log of bounded context 'shopping', and not of 'another'" in ran.err
+    assert asyncio.run(kept(list_store)) == 6

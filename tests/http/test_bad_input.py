@@ -238,7 +238,7 @@ async def test_a_gateway_that_is_not_open_says_so() -> None:
 
 
 async def test_a_store_that_fails_is_unavailable_and_its_file_stays_unnamed(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def gone(*_: object, **__: object) -> None:
         raise Unavailable("/var/lib/shop.db: the disk is full")
@@ -254,5 +254,6 @@ async def test_a_store_that_fails_is_unavailable_and_its_file_stays_unnamed(
         ):
             check_problem(response, 503, "unavailable")
             assert "shop.db" not in response.text
+            assert caplog.messages[-1].endswith(": /var/lib/shop.db: the disk is full"), "the log has the rest"
         assert (await client.get("/readyz")).json()["reasons"] == ["the store cannot be read: unavailable"]
         assert (await client.get("/metrics")).status_code == 200

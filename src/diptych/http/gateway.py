@@ -18,7 +18,7 @@ from diptych.http.logs import Access, access, log_access
 from diptych.http.metrics import Metrics
 from diptych.http.openapi import describe
 from diptych.http.pages import pages_of
-from diptych.http.problems import problem
+from diptych.http.problems import detail_of, problem
 from diptych.http.refusals import (
     AddressTooLong,
     Disconnected,
@@ -141,6 +141,8 @@ class Gateway:
                 name = route.name
                 response = await self._answer(route, request)
             except DiptychError as error:
+                if detail_of(error) != error.detail:  # what a client is not told
+                    log.warning("%s %s: %s", request.method, name, error)
                 response = problem(error, request)
             status = response.status
             await respond(send, response, request.method)

@@ -107,7 +107,7 @@ def found(difference: Difference) -> Found:
 
 def in_words(audited: Audited) -> str:
     if not audited.differences:
-        return f"{audited.view}: {audited.rows:,} rows are as the log says."
+        return f"{audited.view}: {audited.rows:,} {'row is' if audited.rows == 1 else 'rows are'} as the log says."
     lines = [f"{audited.view}: {audited.differences:,} of {audited.rows:,} rows are not as the log says."]
     for one in audited.first:
         lines += [

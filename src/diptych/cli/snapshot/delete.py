@@ -5,6 +5,7 @@ import sys
 
 import msgspec
 
+from diptych import BoundedContext
 from diptych.cli.options import Json, SnapshotsUrl, StoreUrl, Target
 from diptych.cli.places import existing_store, snapshots_beside
 from diptych.cli.snapshot.names import aggregate_named
@@ -40,15 +41,16 @@ def delete(
     name:
         The aggregate.
     """
-    category = aggregate_named(context_at(target), name).name
+    context = context_at(target)
+    category = aggregate_named(context, name).name
     place = existing_store(store)
-    deleted = Deleted(name, asyncio.run(delete_in(place, snapshots_beside(place, snapshots), category)))
+    deleted = Deleted(name, asyncio.run(delete_in(context, place, snapshots_beside(place, snapshots), category)))
     sys.stdout.write((msgspec.json.encode(deleted).decode() if json else in_words(deleted)) + "\n")
     return DONE
 
 
-async def delete_in(store: Store, place: KeepsSnapshots, category: str) -> int:
-    async with store.log() as log, place.snapshots(log) as snapshots:
+async def delete_in(context: BoundedContext, store: Store, place: KeepsSnapshots, category: str) -> int:
+    async with context.log(store) as log, place.snapshots(log) as snapshots:
         return await snapshots.delete(category)
 
 

@@ -66,11 +66,11 @@ async def run(
     shape = rules.state_shape
     if shape is None:
         raise Stop(f"aggregate {rules.name!r} has no snapshots: {rules.unkept}", NO)
-    async with store.log() as log, place.snapshots(log) as snapshots:
+    async with context.log(store) as log, place.snapshots(log) as snapshots:
         rebuild = SnapshotRebuild(rules, shape, context.catalogue, log, snapshots)
         began = perf_counter()
         try:
-            async with shown(progress, EVENTS, lambda: rebuild.position, lambda: rebuild.head):
+            async with shown(progress, EVENTS, lambda: rebuild.position, lambda: rebuild.head or None):
                 await rebuild.run()
         except Malformed as error:
             raise Stop(str(error), NO) from None
