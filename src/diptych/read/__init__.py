@@ -25,7 +25,7 @@ from diptych.read.joining import is_run
 from diptych.read.leases import LEASE, Watch
 from diptych.read.letters import NOTHING_WITHHELD, Cause, Held, Hold, Letter, Skip, Withheld
 from diptych.read.now import utc_now
-from diptych.read.parking import HandlerFailed, Parking
+from diptych.read.parking import HandlerFailed, Overlong, Parking
 from diptych.read.places import ReadableViews, TwoPlaces
 from diptych.read.projection import Mode, Projection
 from diptych.read.projector import UNTUNED, ProjectionSettings, Projector

@@ -76,8 +76,7 @@ class Rows(Generic[V]):
             if number > failed and number in keys:
                 with suppress(Exception):
                     values[number] = decode(values[number])
-        parts = tuple([values[number] for number in keys])
-        key = parts if len(parts) > 1 else parts[0]
+        key = tuple([values[number] for number in keys]) if len(keys) > 1 else values[keys[0]]
         return UnreadableRow(self.shape.name, key, f"{error} (field {self._names[failed]})")
 
 
