@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from diptych.errors import Malformed
 from diptych.stores.sql import load_statements
-from diptych.stores.urls import with_query, without_password
+from diptych.stores.urls import ENCODED, with_query, without_password
 
 DEFAULT_SCHEMA = "diptych"
 """The schema that the `.sql` files name, and that a store is in unless its URL has `?schema=`."""
@@ -54,6 +54,7 @@ def address_of(url: str) -> Address:
     Raises Malformed.
     """
     parts = urlsplit(url)
+    _refuse_misread(parts)
     options = parse_qsl(parts.query, keep_blank_values=True)
     schemas = [value for name, value in options if name == "schema"]
     schema = schemas[-1] if schemas else DEFAULT_SCHEMA
@@ -61,3 +62,10 @@ def address_of(url: str) -> Address:
         raise Malformed(f"{schema!r} is no schema for a store: say up to 40 of a-z, 0-9 and _, without pg_ in front")
     driver = urlencode([(name, value) for name, value in options if name != "schema"])
     return Address(with_query(parts, driver), schema, without_password(url))
+
+
+def _refuse_misread(parts: SplitResult) -> None:
+    """Raises Malformed for a URL whose password may go on after what looks like its end, or the end of its host."""
+    after = parts.path + parts.fragment + (parts.query if ":" in parts.netloc else "")
+    if "@" in after or parts.netloc.count("@") > 1:
+        raise Malformed(f"A postgresql:// URL has an @ that does not stand just before its host. {ENCODED}")

@@ -11,6 +11,7 @@ import asyncpg
 
 from diptych.errors import Malformed, NotAStore, Unavailable
 from diptych.stores.postgres.address import Address
+from diptych.stores.urls import ENCODED
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -88,8 +89,10 @@ async def connect(address: Address, purpose: str, settings: Mapping[str, str] = 
             if "startup parameter" not in str(error):
                 raise
             return await _connect(address, {"application_name": wanted["application_name"]})
-        except ValueError as error:  # the driver's parser has more than one kind of it
-            raise Malformed(f"{address.shown} does not say where the database is: {error}") from error
+        except ValueError:  # the driver's parser has more than one kind of it, and quotes what may be of a password
+            raise Malformed(
+                f"{address.shown} does not say where the database is: look at its host, port and parameters. {ENCODED}"
+            ) from None
 
 
 async def _connect(address: Address, settings: dict[str, str]) -> Connection:
