@@ -2,6 +2,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from diptych import Malformed
+from diptych.stores.postgres import PostgresStore
 from diptych.stores.postgres.address import address_of
 from diptych.stores.postgres.schema import MIGRATIONS
 from tests.cli.conftest import SHOP
@@ -77,6 +79,27 @@ def test_a_password_that_is_not_encoded_is_told_to_be(diptych: Diptych) -> None:
         ran = diptych("store", "migrate", "--store", f"postgresql://u:TopSecret{mark}x@localhost/x")
         assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
         assert "? has to be %3F" in ran.err
+
+
+@pytest.mark.parametrize("command", [("store", "migrate"), ("event-store", "stream"), ("check", SHOP), ("serve", SHOP)])
+@pytest.mark.parametrize("place", ["1.2.3.4:99999/x", "1.2.3.4:0/x", "one:5432,two:70000/x", "/x?host=one&port=99999"])
+def test_a_port_out_of_range_is_told_before_anything_is_tried(
+    diptych: Diptych, command: tuple[str, ...], place: str
+) -> None:
+    ran = diptych(*command, "--store", f"postgresql://u@{place}".replace("@/", "@localhost/"))
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert "no number from 1 to 65535" in ran.err
+
+
+@pytest.mark.parametrize("place", ["1.2.3.4:65535", "[::1]:1", "[::1]", "one:5432,two", "%2Frun%2Fpostgres:5432", ""])
+def test_other_ports_are_taken(place: str) -> None:
+    assert address_of(f"postgresql://u@{place}/x").schema == "diptych"
+
+
+async def test_a_port_of_the_environment_that_is_out_of_range_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPORT", "99999")
+    with pytest.raises(Malformed, match="port"):
+        await PostgresStore("postgresql://u@127.0.0.1/x").migrate()
 
 
 def test_a_fact_is_recorded_and_looked_at_on_postgres_as_elsewhere(diptych: Diptych, postgres_url: str) -> None:

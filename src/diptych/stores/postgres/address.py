@@ -1,10 +1,10 @@
 """Where a store is: from its URL to what the driver needs, to the schema, and to words without the password."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import NamedTuple
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 from diptych.errors import Malformed
 from diptych.stores.sql import load_statements
@@ -13,8 +13,11 @@ from diptych.stores.urls import ENCODED, with_query, without_password
 DEFAULT_SCHEMA = "diptych"
 """The schema that the `.sql` files name, and that a store is in unless its URL has `?schema=`."""
 
+LAST_PORT = 65535
+
 _PACKAGE = "diptych.stores.postgres"
 _SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,39}")
+_PORT = re.compile(r"[0-9]{1,5}")
 
 
 class Address(NamedTuple):
@@ -56,6 +59,8 @@ def address_of(url: str) -> Address:
     parts = urlsplit(url)
     _refuse_misread(parts)
     options = parse_qsl(parts.query, keep_blank_values=True)
+    ports = [port for name, value in options if name == "port" for port in value.split(",")]
+    _check_ports([*_ports(parts.netloc), *ports])
     schemas = [value for name, value in options if name == "schema"]
     schema = schemas[-1] if schemas else DEFAULT_SCHEMA
     if not _SCHEMA.fullmatch(schema):
@@ -69,3 +74,16 @@ def _refuse_misread(parts: SplitResult) -> None:
     after = parts.path + parts.fragment + (parts.query if ":" in parts.netloc else "")
     if "@" in after or parts.netloc.count("@") > 1:
         raise Malformed(f"A postgresql:// URL has an @ that does not stand just before its host. {ENCODED}")
+
+
+def _ports(netloc: str) -> list[str]:
+    """What stands behind each host of several, where something does."""
+    hosts = unquote(netloc.rpartition("@")[2]).split(",")
+    return [host.rpartition("]")[2].partition(":")[2] for host in hosts]
+
+
+def _check_ports(ports: Sequence[str]) -> None:
+    """Raises Malformed, without a word of what is no port: it may be of a password."""
+    for port in filter(None, ports):
+        if not _PORT.fullmatch(port) or not 1 <= int(port) <= LAST_PORT:
+            raise Malformed(f"A postgresql:// URL has a port that is no number from 1 to {LAST_PORT}. {ENCODED}")

@@ -89,7 +89,10 @@ async def connect(address: Address, purpose: str, settings: Mapping[str, str] = 
             if "startup parameter" not in str(error):
                 raise
             return await _connect(address, {"application_name": wanted["application_name"]})
-        except ValueError:  # the driver's parser has more than one kind of it, and quotes what may be of a password
+        except (
+            ValueError,
+            OverflowError,
+        ):  # the driver's parser has more than one kind of it, and quotes what may be of a password
             raise Malformed(
                 f"{address.shown} does not say where the database is: look at its host, port and parameters. {ENCODED}"
             ) from None
