@@ -46,6 +46,12 @@ def test_a_schema_that_would_need_quotes_is_malformed(schema: str) -> None:
         store_at(f"postgresql://localhost/shop?schema={schema}")
 
 
+@pytest.mark.parametrize("schema", ["shop_views", "_views", "diptych_views"])
+def test_a_schema_that_is_anothers_for_its_views_is_malformed(schema: str) -> None:
+    with pytest.raises(Malformed, match="names that end in _views are those of views' schemas"):
+        store_at(f"postgresql://localhost/shop?schema={schema}")
+
+
 @pytest.mark.parametrize("schema", ["order", "_x", "a1_2", "x" * 40, "public_", "diptych"])
 async def test_any_other_schema_works(postgres: Server, schema: str) -> None:
     store = PostgresStore(postgres.url(schema))

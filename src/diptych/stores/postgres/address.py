@@ -13,6 +13,9 @@ from diptych.stores.urls import ENCODED, with_query, without_password
 DEFAULT_SCHEMA = "diptych"
 """The schema that the `.sql` files name, and that a store is in unless its URL has `?schema=`."""
 
+VIEWS = "_views"
+"""What the name of a store's other schema ends in, and so no store's own."""
+
 LAST_PORT = 65535
 
 _PACKAGE = "diptych.stores.postgres"
@@ -40,7 +43,7 @@ class Address(NamedTuple):
     @property
     def views_schema(self) -> str:
         """The schema beside the log's where the rows of the views are."""
-        return f"{self.schema}_views"
+        return self.schema + VIEWS
 
     def statements(self, file: str) -> Mapping[str, str]:
         """The named statements of a `.sql` file of this package."""
@@ -65,6 +68,8 @@ def address_of(url: str) -> Address:
     schema = schemas[-1] if schemas else DEFAULT_SCHEMA
     if not _SCHEMA.fullmatch(schema):
         raise Malformed(f"{schema!r} is no schema for a store: say up to 40 of a-z, 0-9 and _, without pg_ in front")
+    if schema.endswith(VIEWS):
+        raise Malformed(f"{schema!r} is no schema for a store: names that end in {VIEWS} are those of views' schemas")
     driver = urlencode([(name, value) for name, value in options if name != "schema"])
     return Address(with_query(parts, driver), schema, without_password(url))
 
