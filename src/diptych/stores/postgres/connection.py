@@ -160,9 +160,15 @@ def translate(error: BaseException, address: Address) -> Unavailable:  # noqa: C
             return Unavailable(f"{where} gave up on a statement: {error} (a statement may take {seconds:g} s).")
         case TimeoutError():
             return Unavailable(f"{where} does not answer; try again later.")
+        case OSError():
+            return Unavailable(f"{where}: the database cannot be reached: {_sentence(error)}")
         case _:
-            words = str(error) or type(error).__name__
-            return Unavailable(f"{where}: {words}")
+            return Unavailable(f"{where}: {_sentence(error)}")
+
+
+def _sentence(error: BaseException) -> str:
+    """The error's own words, with a full stop: others may follow."""
+    return (str(error) or type(error).__name__).rstrip(".") + "."
 
 
 class Pool:
