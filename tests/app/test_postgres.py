@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from diptych import NotCaughtUp, Token, Unavailable, View
+from diptych import BoundedContext, NotCaughtUp, Token, Unavailable, View
 from diptych.read import ViewShape
 from diptych.stores.postgres import PostgresStore
 from diptych.stores.postgres.address import address_of
 from tests.app.shop import AllOrders, OrderCount, ShipOrder, order, shop
+from tests.app.stepping import in_step
 from tests.conftest import RELEASES, new_store, programs_of
 from tests.faults.postgres_tools import kill, session
 from tests.faults.tools import check_whole
@@ -42,6 +43,25 @@ async def test_commands_become_answers_that_are_never_older_than_their_receipts(
         await check_whole(app)
     async with shop.open(postgres_url) as app:
         assert len(await app.ask(AllOrders(), after=await app.token())) == 50
+
+
+@pytest.mark.parametrize("context", [shop, in_step], ids=["following", "in step"])
+@pytest.mark.parametrize("emptied", [True, False])
+async def test_a_log_that_was_restored_without_its_views_is_migrated_and_projected_anew(
+    postgres_url: str, context: BoundedContext, *, emptied: bool
+) -> None:
+    address = address_of(postgres_url)
+    async with context.open(postgres_url) as app:
+        await app.caught_up((await app.execute(order("1"))).token)
+    async with session(postgres_url) as owner:
+        await owner.execute(f"DROP SCHEMA {address.views_schema} CASCADE")
+        if emptied:
+            await owner.execute(address.placed("DELETE FROM diptych.generation"))
+    assert await PostgresStore(postgres_url).migrate() == []
+    async with context.open(postgres_url) as app:
+        assert await app.ask(OrderCount(), after=await app.token()) == 1
+        receipt = await app.execute(order("2"))
+        assert await app.ask(OrderCount(), after=receipt.token) == 2
 
 
 async def test_two_openings_answer_for_each_others_commands(postgres_url: str) -> None:

@@ -31,8 +31,10 @@ HERE = address_of("postgresql://ann:secret@localhost/shop")
         (asyncpg.ReadOnlySQLTransactionError("insert"), Unavailable, "standby"),
         (asyncpg.QueryCanceledError("timeout"), Unavailable, "a statement may take 30 s"),
         (TimeoutError(), Unavailable, "does not answer"),
-        (ConnectionRefusedError("refused"), Unavailable, "refused"),
-        (asyncpg.InterfaceError(""), Unavailable, "InterfaceError"),
+        (ConnectionRefusedError("refused"), Unavailable, "the database cannot be reached: refused."),
+        (FileNotFoundError(2, "No such file"), Unavailable, "the database cannot be reached: [Errno 2] No such file."),
+        (asyncpg.InterfaceError(""), Unavailable, "InterfaceError."),
+        (asyncpg.InternalClientError("Over."), Unavailable, ": Over."),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -42,6 +44,8 @@ def test_an_error_of_the_driver_says_where_it_was_and_what_to_do(
     said = translate(error, HERE)
     assert type(said) is kind
     assert words in str(said)
+    assert str(said).endswith(".")
+    assert not str(said).endswith("..")
     assert "postgresql://ann:***@localhost/shop" in str(said)
 
 

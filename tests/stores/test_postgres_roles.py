@@ -1,5 +1,6 @@
 """The roles that docs/postgres.md makes can do what they are for, and nothing else."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -7,13 +8,16 @@ import asyncpg
 import pytest
 
 from diptych import NotAStore, Unavailable
+from diptych.cli import main
 from diptych.stores.postgres import PostgresStore
 from diptych.stores.postgres.address import address_of
+from diptych.stores.postgres.schema import MIGRATIONS
 from tests.app.shop import OrderCount, ShipOrder, order, shop
 from tests.app.stepping import in_step
 from tests.postgres import Server
 
-PAGE = (Path(__file__).parents[2] / "docs" / "postgres.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "postgres.md").read_text("utf-8")
 
 
 @pytest.fixture
@@ -27,10 +31,15 @@ async def url(postgres: Server) -> str:
         if await owner.fetchval("SELECT to_regrole($1) IS NOT NULL", role):
             await owner.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
     await PostgresStore(url).migrate()
-    (roles,) = re.findall(r"```sql\n(CREATE ROLE.*?)```", PAGE, re.DOTALL)
-    await owner.execute(re.sub(r"\bdiptych(_views)?\b", r"with_roles\1", roles))
+    await owner.execute(of_page("CREATE ROLE"))
     await owner.close()
     return url
+
+
+def of_page(beginning: str) -> str:
+    """The one block of the page's SQL that begins so, for this store's schemas."""
+    (sql,) = re.findall(rf"```sql\n({beginning}.*?)```", PAGE, re.DOTALL)
+    return re.sub(r"\bdiptych(_views)?\b", r"with_roles\1", sql)
 
 
 async def test_one_role_runs_a_context_and_cannot_change_an_event(url: str) -> None:
@@ -76,3 +85,38 @@ async def test_a_log_that_nobody_owns_yet_is_left_so_by_those_who_only_read(url:
     with pytest.raises(NotAStore, match="'library', and not of 'shop'"):
         async with shop.open(url.replace("postgres@", "shop_reader@"), projectors=False):
             pass
+
+
+async def test_views_that_the_owner_has_filled_are_given_back_to_the_role_that_runs_the_context(url: str) -> None:
+    async with shop.open(url) as app:
+        receipt = await app.execute(order("1"))
+        await app.caught_up(receipt.token)
+    app_url, reader_url = (url.replace("postgres@", f"{role}@") for role in ("shop_app", "shop_reader"))
+    async with shop.open(reader_url, projectors=False) as app:
+        with pytest.raises(Unavailable, match="permission denied"):
+            await app.ask(OrderCount())
+
+    owner = await asyncpg.connect(address_of(url).dsn)
+    await owner.execute(of_page(r"DO \$\$"))
+    await owner.close()
+
+    rebuild = ("projection", "rebuild", "OrderSummary", "--target", "tests.app.shop:shop", "--store", app_url)
+    assert await asyncio.to_thread(main, rebuild) == 0
+    async with shop.open(app_url) as app:
+        receipt = await app.execute(order("2"))
+        assert await app.ask(OrderCount(), after=receipt.token) == 2
+    async with shop.open(reader_url, projectors=False) as app:
+        assert await app.ask(OrderCount(), after=receipt.token) == 2
+
+
+@pytest.mark.parametrize("page", ["postgres.md", "cli.md"])
+def test_the_pages_show_every_migration(page: str) -> None:
+    text = (DOCS / page).read_text("utf-8")
+    shown = re.findall(r"^Applied (\d{4} \w+)$", text, re.MULTILINE)
+    assert shown == [f"{migration.number:04} {migration.name}" for migration in MIGRATIONS]
+
+
+def test_the_page_lists_every_table() -> None:
+    tables = re.findall(r'CREATE TABLE "diptych"\.(\w+)', address_of("postgresql:///x").script("schema.sql"))
+    assert tables
+    assert [table for table in tables if f"`{table}`" not in PAGE.partition("## Roles")[0]] == []

@@ -20,6 +20,10 @@ from tests.postgres import Server
         ("postgresql://ann:secret@localhost:5433/shop", "postgresql://ann:***@localhost:5433/shop"),
         ("postgresql://ann:a%40b:c@localhost/shop", "postgresql://ann:***@localhost/shop"),
         ("postgresql:///shop?host=/run&password=secret", "postgresql:///shop?host=/run&password=***"),
+        ("postgresql://ann:se\ncret@localhost/shop", "postgresql://ann:***@localhost/shop"),
+        ("postgresql://ann:secret/shop", "postgresql://ann:***"),
+        ("postgresql://one:1,two:2/shop", "postgresql://one:1,two:2/shop"),
+        ("postgresql://[::1]:5432/shop", "postgresql://[::1]:5432/shop"),
         ("sqlite:///shop.db", "sqlite:///shop.db"),
         ("memory://", "memory://"),
         ("postgresql://[", "postgresql://["),
@@ -39,6 +43,12 @@ def test_the_schema_is_the_stores_and_the_rest_is_the_drivers() -> None:
 @pytest.mark.parametrize("schema", ["", "Shop", "pg_shop", "a-b", "a b", "é", "1a", "x" * 41, 'a"b', "a;b"])
 def test_a_schema_that_would_need_quotes_is_malformed(schema: str) -> None:
     with pytest.raises(Malformed, match="is no schema"):
+        store_at(f"postgresql://localhost/shop?schema={schema}")
+
+
+@pytest.mark.parametrize("schema", ["shop_views", "_views", "diptych_views"])
+def test_a_schema_that_is_anothers_for_its_views_is_malformed(schema: str) -> None:
+    with pytest.raises(Malformed, match="names that end in _views are those of views' schemas"):
         store_at(f"postgresql://localhost/shop?schema={schema}")
 
 
@@ -87,4 +97,22 @@ def test_a_url_that_is_refused_is_quoted_without_its_password(url: str) -> None:
     with pytest.raises(Malformed) as raised:
         store_at(url)
     assert "***" in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://localhost:5432/shop?user=ann%40here",
+        "postgresql:///shop?host=/run&user=ann@here",
+        "postgresql://ann:a%2Fb%40c@localhost/shop",
+    ],
+)
+def test_an_at_sign_that_belongs_where_it_is_is_left_there(url: str) -> None:
+    assert isinstance(store_at(url), PostgresStore)
+
+
+def test_no_part_of_a_url_without_its_scheme_is_taken_for_a_file_and_shown() -> None:
+    with pytest.raises(Malformed) as raised:
+        store_at("post_gres://ann:hunter2@localhost/shop")
     assert "hunter2" not in str(raised.value)

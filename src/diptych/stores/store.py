@@ -14,7 +14,7 @@ from diptych.errors import Malformed, Unavailable
 from diptych.log import UNOBSERVED, EventLog, LogObserver, SnapshotStore
 from diptych.messages.words import did_you_mean
 from diptych.read import NOBODY, InStep, ViewStore
-from diptych.stores.urls import without_password
+from diptych.stores.urls import ENCODED, without_password
 
 KINDS = ("memory", "postgresql", "sqlite")
 """What a store's URL may begin with."""
@@ -101,7 +101,8 @@ def store_at(url: str) -> Store:
 
             return MemoryStore(lambda: time.time_ns() // 1000)
         case "":
-            raise Malformed(f"{url!r} is no store URL; for a file say sqlite:///{url}")
+            shown = without_password(url)
+            raise Malformed(f"{shown!r} is no store URL; for a file say sqlite:///{shown}")
         case unknown:
             raise Malformed(f"There is no store for {unknown}://{did_you_mean(unknown, KINDS)}")
 
@@ -130,8 +131,8 @@ def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         unquote(parts.path).encode()
-    except ValueError as error:
-        raise Malformed(f"{without_password(url)!a} is no store URL: {error}") from None
+    except ValueError:  # its text may quote a part of the password
+        raise Malformed(f"{without_password(url)!a} is no store URL. {ENCODED}") from None
     return parts
 
 

@@ -11,6 +11,7 @@ import asyncpg
 
 from diptych.errors import Malformed, NotAStore, Unavailable
 from diptych.stores.postgres.address import Address
+from diptych.stores.urls import ENCODED
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -88,8 +89,13 @@ async def connect(address: Address, purpose: str, settings: Mapping[str, str] = 
             if "startup parameter" not in str(error):
                 raise
             return await _connect(address, {"application_name": wanted["application_name"]})
-        except ValueError as error:  # the driver's parser has more than one kind of it
-            raise Malformed(f"{address.shown} does not say where the database is: {error}") from error
+        except (
+            ValueError,
+            OverflowError,
+        ):  # the driver's parser has more than one kind of it, and quotes what may be of a password
+            raise Malformed(
+                f"{address.shown} does not say where the database is: look at its host, port and parameters. {ENCODED}"
+            ) from None
 
 
 async def _connect(address: Address, settings: dict[str, str]) -> Connection:
@@ -154,9 +160,15 @@ def translate(error: BaseException, address: Address) -> Unavailable:  # noqa: C
             return Unavailable(f"{where} gave up on a statement: {error} (a statement may take {seconds:g} s).")
         case TimeoutError():
             return Unavailable(f"{where} does not answer; try again later.")
+        case OSError():
+            return Unavailable(f"{where}: the database cannot be reached: {_sentence(error)}")
         case _:
-            words = str(error) or type(error).__name__
-            return Unavailable(f"{where}: {words}")
+            return Unavailable(f"{where}: {_sentence(error)}")
+
+
+def _sentence(error: BaseException) -> str:
+    """The error's own words, with a full stop: others may follow."""
+    return (str(error) or type(error).__name__).rstrip(".") + "."
 
 
 class Pool:

@@ -17,6 +17,9 @@ _TAKEN = (
     asyncpg.exceptions.DuplicateObjectError,
     asyncpg.exceptions.DuplicateSchemaError,
 )
+_VIEWS_SINCE = 2
+"""The migration that makes the schema of the views."""
+
 _NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
 
@@ -92,6 +95,8 @@ async def _migrate(connection: Connection, address: Address) -> list[Migration]:
             at = await applied(connection, address)
         if at > NEWEST:
             await check_schema(connection, address)
+        if at >= _VIEWS_SINCE:
+            await _make_views_schema(connection, address)
         if at == NEWEST:
             return []
         due = [migration for migration in MIGRATIONS if migration.number > at]
@@ -110,3 +115,10 @@ async def _migrate(connection: Connection, address: Address) -> list[Migration]:
             ) from error
         await connection.execute(address.script("functions.sql"))
     return due
+
+
+async def _make_views_schema(connection: Connection, address: Address) -> None:
+    """Makes the schema of the views where a log was restored without it. Their generations went with their rows."""
+    if await connection.fetchval("SELECT to_regnamespace($1) IS NULL", f'"{address.views_schema}"'):
+        await connection.execute(f'CREATE SCHEMA "{address.views_schema}"')
+        await connection.execute(address.placed("DELETE FROM diptych.generation"))
