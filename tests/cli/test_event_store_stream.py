@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -197,10 +199,10 @@ def test_ctrl_c_in_the_middle_of_a_long_log_ends_it_with_130(store: str) -> None
     assert len(rest.splitlines()) < 5000
 
 
-async def place_one(store: str) -> None:
+async def place_one(store: str, id: str = "late") -> None:
     app: App
     async with shop.open(store, projectors=False) as app:
-        await app.execute(order("late"))
+        await app.execute(order(id))
 
 
 def test_a_follower_sees_what_others_keep_and_ends_with_130_at_ctrl_c(store: str) -> None:
@@ -216,6 +218,19 @@ def test_a_follower_sees_what_others_keep_and_ends_with_130_at_ctrl_c(store: str
     assert "order-late@1" in seen[3]
     assert process.returncode == 130
     assert complaint == "diptych: stopped\n"
+
+
+def test_a_follower_from_a_time_to_come_prints_nothing_that_is_recorded_before_it(store: str) -> None:
+    begin = datetime.now(UTC) + timedelta(seconds=2.5)
+    with running(store, begin.isoformat(), "--follow", "--json", "--limit", "1") as process:
+        time.sleep(1.5)
+        asyncio.run(place_one(store, "early"))
+        time.sleep(max(0, (begin - datetime.now(UTC)).total_seconds()) + 0.1)
+        asyncio.run(place_one(store))
+        said, _ = process.communicate(timeout=10)
+
+    assert [json.loads(line)["stream"] for line in said.splitlines()] == ["order-late"]
+    assert process.returncode == 0
 
 
 def test_compressed_events_are_shown_without_their_context(
