@@ -84,6 +84,7 @@ def test_a_time_a_type_and_a_limit_say_which_events(diptych: Diptych, store: str
         (["yesterday"], "'yesterday' is no time; say 2026-01-31, or 2026-01-31T12:00:00Z"),
         (["2026-02-30"], "is no time"),
         (["2026-01-31T12:00:00"], "has no zone; say 2026-01-31T12:00:00Z for UTC"),
+        (["--category", "order-a"], "'order-a' is no category: it has a dash"),
         (["--limit", "0"], "--limit"),
         (["--limit", "many"], "--limit"),
         (["2026-01-31", "2026-02-01"], "2026-02-01"),

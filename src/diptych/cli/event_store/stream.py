@@ -82,6 +82,7 @@ def stream(  # noqa: PLR0913 - the options that this command has
         category=category,
         backwards=backwards,
     )
+    span.check()
     target = target_or_configured(target)
     records = Records(context_at(target) if target else None)
     shown = records.as_json if json else partial(records.as_text, width=columns())
