@@ -164,6 +164,7 @@ def test_numbers_are_the_same_by_their_value() -> None:
         (a_line(data={"order_id": "2", "customer_id": "c", "total": "1"}), "of 'order-2', and not of 'order-1'"),
         (a_line(data=[]), "Expected `object`"),
         (a_line(version=0), "Expected `int` >= 1"),
+        (a_line(version=2**63), r"\$.version"),
         (a_line(recorded_at="2009-01-31T12:00:00"), "Expected a time with a zone"),
         (a_line(metadata={"command_id": ""}), "Expected an id of 1 to 200 characters"),
         (a_line(metadata={"user": "x"}), "unknown field `user`"),

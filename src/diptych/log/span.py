@@ -5,6 +5,7 @@ from typing import NamedTuple
 from diptych.errors import Malformed
 from diptych.log.conditions import STREAM_SEPARATOR
 from diptych.log.events import Anchor, RecordedEvent
+from diptych.messages.values import check_characters
 
 
 class Piece(NamedTuple):
@@ -47,7 +48,10 @@ class Span(NamedTuple):
         )
 
     def check(self) -> None:
-        """Raises Malformed for a category that no stream can have."""
+        """Raises Malformed for what no event can have, which not every backend could even be asked for."""
+        for path, texts in (("$.stream", [self.stream]), ("$.category", [self.category]), ("$.tags", self.tags)):
+            for text in texts:
+                check_characters(text or "", path)
         if self.category is not None and STREAM_SEPARATOR in self.category:
             raise Malformed(
                 f"{self.category!r} is no category: it has a dash, and a category is what stands before it",

@@ -15,6 +15,7 @@ import msgspec
 from diptych.app.streams import aggregate_of, category_of, check_belongs, event_of
 from diptych.errors import Malformed
 from diptych.log import BatchEvent, EventCatalogue, Metadata, NewEvent, RecordedEvent
+from diptych.log.conditions import MAX_VERSION
 from diptych.messages import check_id
 from diptych.messages.shape import malformed
 from diptych.messages.values import check_zone
@@ -42,7 +43,7 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     type: str
     data: msgspec.Raw
     schema: Positive | None = None
-    version: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    version: Annotated[int, msgspec.Meta(ge=1, le=MAX_VERSION)] | None = None
     tags: tuple[str, ...] | None = None
     event_id: UUID | None = None
     recorded_at: datetime | None = None
