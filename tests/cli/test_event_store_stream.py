@@ -14,6 +14,7 @@ import pytest
 
 from diptych import App, BoundedContext, Zstd
 from tests.app.shop import order, orders, shop
+from tests.cli.conftest import SHOP
 from tests.cli.running import Diptych, Ran
 
 STREAM = [sys.executable, "-m", "diptych", "event-store", "stream"]
@@ -247,6 +248,9 @@ def test_compressed_events_are_shown_without_their_context(
     monkeypatch.setenv("DIPTYCH_STORE", f"sqlite:///{folder / 'packed.db'}")
     [line] = diptych("event-store", "stream", "--json").lines()
     assert line["data"]["order_id"] == "1" * 100
+    ran = diptych("event-store", "stream", "--target", SHOP)
+    assert ran.code == 1
+    assert "cannot be read: it is compressed, and this context has no codec for that; give it codec=Zstd()" in ran.err
     monkeypatch.setattr("diptych.log.compression.import_module", no_module)
     ran = diptych("event-store", "stream")
     assert ran.code == 1
