@@ -177,7 +177,7 @@ class EventCatalogue:
         newest = kind.__declared__.schema
         yield newest, decode_json if self._plain else lambda data: decode_json(decode_stored(data))
         for number, step in enumerate(steps):
-            yield step.from_schema, _in_turn(decode_stored, chain(steps[number:]), decode_json)
+            yield step.from_schema, _in_turn(decode_stored, chain(steps[number:], decode_json))
 
     def _unknown(self, type: str, schema: int) -> str:
         kind = self._kinds.get(type)
