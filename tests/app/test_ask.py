@@ -314,3 +314,20 @@ async def test_events_are_found_between_times_which_must_have_a_zone() -> None:
         with pytest.raises(Malformed, match="zone") as raised:
             [event async for event in app.events(since=datetime(2026, 1, 1))]  # noqa: DTZ001 - it is refused
     assert raised.value.path == "$.since"
+
+
+async def test_a_category_with_a_dash_is_refused_whatever_the_ids_begin_with(app: App) -> None:
+    await app.execute(order("a-1"))
+    with pytest.raises(Malformed, match="'order-a' is no category: it has a dash"):
+        [event async for event in app.events(category="order-a")]
+    assert [event.stream async for event in app.events(category="order")] == ["order-a-1"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"stream": "order-\0"}, {"category": "ord\0er"}, {"tags": {"a": "b\0"}}, {"tags": {"a": "\ud800"}}],
+    ids=repr,
+)
+async def test_what_no_event_can_have_is_refused_on_every_store_alike(app: App, asked: dict[str, Any]) -> None:
+    with pytest.raises(Malformed, match=r"control characters|UTF-8"):
+        [event async for event in app.events(**asked)]

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from diptych import App, ImportStopped, Unavailable
-from diptych.app.imports.batches import BATCH_EVENTS
+from diptych.app.imports.batches import BATCH_EVENTS, Trail
 from diptych.log import Batch, Outcome
 from tests.app.evolving import InvoiceV3, third
 from tests.app.shop import shop
@@ -85,10 +85,64 @@ async def test_lines_that_have_changed_since_they_were_imported_are_refused() ->
     lines = lines_of(10)
     async with shop.open("memory://") as app:
         await app.import_events(lines).run()
-        for changed in (lines[:9], [*lines[:5], a_line("order-77"), *lines[6:]]):
-            with pytest.raises(ImportStopped, match=r"^Lines 1 to \d+: the first of them was imported before"):
-                await app.import_events(changed).run()
+        changed = [*lines[:5], a_line("order-77"), *lines[6:]]
+        for other in (changed, changed[:9], [*changed, a_line("order-11")], [lines[0], b"{", lines[2]]):
+            with pytest.raises(ImportStopped, match=r"^Lines 1 to \d+: these are not those that were imported with"):
+                await app.import_events(other).run()
         assert await imported(app, lines[1:3]) == (2, 0), "another beginning is another import"
+
+
+@pytest.mark.parametrize("at", [0, 1, BATCH_EVENTS - 1])
+async def test_a_changed_line_in_a_later_batch_is_refused_with_its_lines(at: int) -> None:
+    lines = lines_of(3 * BATCH_EVENTS)
+    async with shop.open("memory://") as app:
+        await app.import_events(lines).run()
+        changed = lines.copy()
+        changed[BATCH_EVENTS + at] = a_line("order-77")
+        importing = app.import_events(changed)
+        with pytest.raises(ImportStopped) as raised:
+            await importing.run()
+        assert str(raised.value).startswith(
+            "Lines 1,001 to 2,000: these are not those that were imported after line 1,000."
+        )
+        assert (importing.line, importing.before, importing.imported) == (BATCH_EVENTS, BATCH_EVENTS, 0)
+        assert len(await streams(app)) == len(lines)
+
+
+async def test_a_shorter_file_was_imported_before() -> None:
+    lines = [*lines_of(BATCH_EVENTS + 3), a_line("order-9998", event_id=ID), a_line("order-9999")]
+    async with shop.open("memory://") as app:
+        await app.import_events(lines).run()
+        for count in (3, BATCH_EVENTS, BATCH_EVENTS + 2, BATCH_EVENTS + 4):
+            done = await app.import_events(lines[:count]).run()
+            assert (done.imported, done.before, done.token.position) == (0, count, count)
+        with pytest.raises(ImportStopped, match="after line 1,000"):
+            await app.import_events([*lines[:-2], a_line("order-9998", event_id=ID.replace("0", "1"))]).run()
+        assert await imported(app, [*lines, a_line("order-10000")]) == (1, len(lines))
+
+
+async def test_how_the_json_of_a_line_is_laid_out_does_not_matter() -> None:
+    lines = [a_line(f"order-{number}", tags=["k:\u00e9"]) for number in range(5)]
+
+    def other(line: bytes) -> bytes:
+        fields = json.loads(line)
+        return json.dumps(dict(reversed(fields.items())), ensure_ascii=False, separators=(",", ":")).encode()
+
+    async with shop.open("memory://") as app:
+        await app.import_events(lines).run()
+        assert await imported(app, map(other, lines)) == (0, 5)
+        assert await imported(app, map(other, lines[:2])) == (0, 2)
+
+
+def test_numbers_are_the_same_by_their_value() -> None:
+    def fingerprint(line: bytes) -> bytes:
+        trail = Trail()
+        trail.add(line)
+        return trail.fingerprint()
+
+    assert fingerprint(b'{"a": 1.50, "b": 2.0}') == fingerprint(b'{"b":2,"a":1.5}')
+    exact = [b"[0.1]", b"[0.10000000000000000001]", b"[1]", b'["1"]', b"[12345678901234567890123.1]"]
+    assert len({fingerprint(line) for line in exact}) == len(exact)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +164,7 @@ async def test_lines_that_have_changed_since_they_were_imported_are_refused() ->
         (a_line(data={"order_id": "2", "customer_id": "c", "total": "1"}), "of 'order-2', and not of 'order-1'"),
         (a_line(data=[]), "Expected `object`"),
         (a_line(version=0), "Expected `int` >= 1"),
+        (a_line(version=2**63), r"\$.version"),
         (a_line(recorded_at="2009-01-31T12:00:00"), "Expected a time with a zone"),
         (a_line(metadata={"command_id": ""}), "Expected an id of 1 to 200 characters"),
         (a_line(metadata={"user": "x"}), "unknown field `user`"),

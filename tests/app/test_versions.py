@@ -1,6 +1,7 @@
 """Events for ever: several schemas in one stream and one projection, retired ones, and stored bytes as they were."""
 
 import re
+import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -85,11 +86,26 @@ def wrong(old: dict[str, Any]) -> dict[str, Any]:
     return {"invoice_id": 5}
 
 
+@upcasts(InvoiceV3, from_schema=1)
+def unheard_of(old: dict[str, Any]) -> dict[str, Any]:
+    return {"invoice_id": object()}
+
+
+@upcasts(InvoiceV3, from_schema=1)
+def leaving(old: dict[str, Any]) -> dict[str, Any]:
+    sys.exit(3)
+
+
 @pytest.mark.parametrize(
     ("upcaster", "reason"),
     [
         (broken, "broken, its upcaster from schema 1, failed: KeyError('no such field')"),
-        (wrong, "Expected `str`, got `int` - at `$.invoice_id`"),
+        (leaving, "leaving, its upcaster from schema 1, failed: SystemExit(3)"),
+        (
+            wrong,
+            "wrong and all_was_in_pounds, its upcasters from schema 1, gave what is not the event: Expected `str`, got",
+        ),
+        (unheard_of, "unheard_of and all_was_in_pounds, its upcasters from schema 1, gave what is not the event"),
     ],
 )
 async def test_an_upcaster_that_fails_makes_its_event_unreadable_and_is_named(

@@ -81,6 +81,7 @@ def test_an_expected_version_that_is_not_the_streams_ends_with_1(diptych: Diptyc
         (["order-9", SHIPPED, "--type", "OrderShipped", "--actor", ""], "at `$.actor`"),
         (["order-9", SHIPPED, "--type", "OrderShipped", "--command-id", "a\nb"], "at `$.command_id`"),
         (["order-9", SHIPPED, "--type", "OrderShipped", "--expected-version", "-1"], "--expected-version"),
+        (["order-9", SHIPPED, "--type", "OrderShipped", "--expected-version", str(2**63)], "--expected-version"),
         (["order-9", "@missing.json", "--type", "OrderShipped"], "missing.json cannot be read: No such file"),
         (["order-9", "--type", "OrderShipped"], "EVENT_DATA"),
     ],

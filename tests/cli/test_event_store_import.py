@@ -78,6 +78,19 @@ def test_a_bad_line_is_named_with_what_was_imported_and_mended_it_goes_on(
     assert diptych(*words, "--json").lines()[0]["imported"] == 500
 
 
+def test_a_line_that_was_changed_after_its_import_ends_it_with_1_and_doubles_nothing(
+    diptych: Diptych, words: list[str], folder: Path
+) -> None:
+    diptych(*words)
+    old = (folder / "old.ndjson").read_text()
+    changed = [*old.splitlines()[:1500], line(9999).strip(), *old.splitlines()[1501:]]
+    (folder / "old.ndjson").write_text("\n".join(changed))
+    ran = diptych(*words)
+    assert ran.code == 1
+    assert "Lines 1,001 to 2,000: these are not those that were imported after line 1,000." in ran.err
+    assert len(diptych("event-store", "stream", "--limit", "9999").out.splitlines()) == 2500
+
+
 def test_a_check_names_every_bad_line_and_imports_nothing(diptych: Diptych, words: list[str], folder: Path) -> None:
     told = diptych(*words, "--check")
     assert (told.code, told.out) == (0, "All 2,500 lines can be taken; nothing was imported.\n")

@@ -4,14 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from diptych import App, BoundedContext, Zstd
 from tests.app.shop import order, orders, shop
+from tests.cli.conftest import SHOP
 from tests.cli.running import Diptych, Ran
 
 STREAM = [sys.executable, "-m", "diptych", "event-store", "stream"]
@@ -82,6 +85,7 @@ def test_a_time_a_type_and_a_limit_say_which_events(diptych: Diptych, store: str
         (["yesterday"], "'yesterday' is no time; say 2026-01-31, or 2026-01-31T12:00:00Z"),
         (["2026-02-30"], "is no time"),
         (["2026-01-31T12:00:00"], "has no zone; say 2026-01-31T12:00:00Z for UTC"),
+        (["--category", "order-a"], "'order-a' is no category: it has a dash"),
         (["--limit", "0"], "--limit"),
         (["--limit", "many"], "--limit"),
         (["2026-01-31", "2026-02-01"], "2026-02-01"),
@@ -197,10 +201,10 @@ def test_ctrl_c_in_the_middle_of_a_long_log_ends_it_with_130(store: str) -> None
     assert len(rest.splitlines()) < 5000
 
 
-async def place_one(store: str) -> None:
+async def place_one(store: str, id: str = "late") -> None:
     app: App
     async with shop.open(store, projectors=False) as app:
-        await app.execute(order("late"))
+        await app.execute(order(id))
 
 
 def test_a_follower_sees_what_others_keep_and_ends_with_130_at_ctrl_c(store: str) -> None:
@@ -218,6 +222,19 @@ def test_a_follower_sees_what_others_keep_and_ends_with_130_at_ctrl_c(store: str
     assert complaint == "diptych: stopped\n"
 
 
+def test_a_follower_from_a_time_to_come_prints_nothing_that_is_recorded_before_it(store: str) -> None:
+    begin = datetime.now(UTC) + timedelta(seconds=2.5)
+    with running(store, begin.isoformat(), "--follow", "--json", "--limit", "1") as process:
+        time.sleep(1.5)
+        asyncio.run(place_one(store, "early"))
+        time.sleep(max(0, (begin - datetime.now(UTC)).total_seconds()) + 0.1)
+        asyncio.run(place_one(store))
+        said, _ = process.communicate(timeout=10)
+
+    assert [json.loads(line)["stream"] for line in said.splitlines()] == ["order-late"]
+    assert process.returncode == 0
+
+
 def test_compressed_events_are_shown_without_their_context(
     diptych: Diptych, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +248,9 @@ def test_compressed_events_are_shown_without_their_context(
     monkeypatch.setenv("DIPTYCH_STORE", f"sqlite:///{folder / 'packed.db'}")
     [line] = diptych("event-store", "stream", "--json").lines()
     assert line["data"]["order_id"] == "1" * 100
+    ran = diptych("event-store", "stream", "--target", SHOP)
+    assert ran.code == 1
+    assert "cannot be read: it is compressed, and this context has no codec for that; give it codec=Zstd()" in ran.err
     monkeypatch.setattr("diptych.log.compression.import_module", no_module)
     ran = diptych("event-store", "stream")
     assert ran.code == 1

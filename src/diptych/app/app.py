@@ -179,8 +179,8 @@ class App:
 
         `since` and `until` are aware times: recorded then or later, and before. Events have one of the types and all of
         the tags, and belong to the stream or to the streams of the category. Retired events are passed over. Memory
-        stays flat. Raises UnreadableEvent, Unavailable, and Malformed for a token of another log or a time without a
-        zone.
+        stays flat. Raises UnreadableEvent, Unavailable, and Malformed for a token of another log, a time without a
+        zone, or what no event can have, such as a category with a dash.
         """
         lower, upper = (
             [await self._right.position_of(after)],
@@ -199,6 +199,7 @@ class App:
             category=category,
             backwards=backwards,
         )
+        span.check()
         async for page in pages(self.log, span, EVENTS_PAGE):
             for record in page:
                 if record.type not in self.catalogue.retired:

@@ -127,7 +127,7 @@ class EventCatalogue:
         try:
             event: Event = decode(stored.data)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise self.unreadable(stored, self._reason(stored.data, error)) from None
+            raise self.unreadable(stored, self.reason(stored.data, str(error))) from None
         return event
 
     def json(self, stored: StoredEvent | RecordedEvent) -> bytes:
@@ -155,10 +155,11 @@ class EventCatalogue:
             metadata=metadata,
         )
 
-    def _reason(self, data: bytes, error: Exception) -> str:
+    def reason(self, data: bytes, otherwise: str) -> str:
+        """Why stored data could not be read: it is compressed and there is no codec here, or what is said otherwise."""
         if self._plain and is_compressed(data):
             return "it is compressed, and this context has no codec for that; give it codec=Zstd()"
-        return str(error)
+        return otherwise
 
     @staticmethod
     def unreadable(stored: StoredEvent | RecordedEvent, reason: str) -> UnreadableEvent:
@@ -176,7 +177,7 @@ class EventCatalogue:
         newest = kind.__declared__.schema
         yield newest, decode_json if self._plain else lambda data: decode_json(decode_stored(data))
         for number, step in enumerate(steps):
-            yield step.from_schema, _in_turn(decode_stored, chain(steps[number:]), decode_json)
+            yield step.from_schema, _in_turn(decode_stored, chain(steps[number:], decode_json))
 
     def _unknown(self, type: str, schema: int) -> str:
         kind = self._kinds.get(type)

@@ -5,6 +5,9 @@ from typing import NamedTuple, cast
 
 STREAM_SEPARATOR = "-"
 
+MAX_VERSION = 2**63 - 1
+"""The greatest version that every backend can be asked for."""
+
 
 class Match(NamedTuple):
     """Events that have one of the types and all of the tags. Empty types stand for any type."""

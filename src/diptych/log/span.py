@@ -2,8 +2,10 @@
 
 from typing import NamedTuple
 
+from diptych.errors import Malformed
 from diptych.log.conditions import STREAM_SEPARATOR
 from diptych.log.events import Anchor, RecordedEvent
+from diptych.messages.values import check_characters
 
 
 class Piece(NamedTuple):
@@ -44,6 +46,17 @@ class Span(NamedTuple):
             and self.stream in (None, event.stream)
             and (self.category is None or event.stream.startswith(self.category + STREAM_SEPARATOR))
         )
+
+    def check(self) -> None:
+        """Raises Malformed for what no event can have, which not every backend could even be asked for."""
+        for path, texts in (("$.stream", [self.stream]), ("$.category", [self.category]), ("$.tags", self.tags)):
+            for text in texts:
+                check_characters(text or "", path)
+        if self.category is not None and STREAM_SEPARATOR in self.category:
+            raise Malformed(
+                f"{self.category!r} is no category: it has a dash, and a category is what stands before it",
+                "$.category",
+            )
 
     def piece(self, head: int, most: int | None = None) -> "Piece":
         """What to look at next in a log that ends at `head`: at most so many positions, from where the span begins."""

@@ -3,7 +3,7 @@
 Stored bytes are never rewritten: what is read of an older schema passes through every upcaster from there on.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -36,15 +36,21 @@ def upcasts(event: type[Event], *, from_schema: int) -> Callable[[Upcast], Upcas
     return lambda function: Upcaster(event, from_schema, function)
 
 
-def chain(upcasters: Iterable[Upcaster]) -> Callable[[bytes], bytes]:
-    """All steps in a row, from JSON to JSON. Raises ValueError, naming the step that failed."""
+def chain(upcasters: Iterable[Upcaster], decode: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """All steps in a row, from JSON to the event that `decode` finds in the last one's.
+
+    Raises ValueError, naming the step that failed, or all of them where what they gave is not the event.
+    """
     steps = list(upcasters)
 
-    def newest(data: bytes) -> bytes:
+    def newest(data: bytes) -> Any:
         found: Any = msgspec.json.decode(data)
         for step in steps:
             found = _taken(step, found)
-        return _encode(found)
+        try:
+            return decode(_encode(found))
+        except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"{_named(steps)}, gave what is not the event: {error}") from error
 
     return newest
 
@@ -55,6 +61,10 @@ _encode = msgspec.json.Encoder(decimal_format="string", uuid_format="canonical")
 def _taken(step: Upcaster, old: Json) -> Json:
     try:
         return step.function(old)
-    except Exception as error:
-        name = getattr(step.function, "__name__", "?")
-        raise ValueError(f"{name}, its upcaster from schema {step.from_schema}, failed: {error!r}") from error
+    except (Exception, SystemExit) as error:  # sys.exit() there is a fault as any other, and no wish of the operator's
+        raise ValueError(f"{_named([step])}, failed: {error!r}") from error
+
+
+def _named(steps: Sequence[Upcaster]) -> str:
+    names = " and ".join([getattr(step.function, "__name__", "?") for step in steps])
+    return f"{names}, its upcaster{'s' if len(steps) > 1 else ''} from schema {steps[0].from_schema}"

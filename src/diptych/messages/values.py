@@ -58,11 +58,16 @@ def check_id(value: object, path: str) -> str:
     text = value if isinstance(value, str) else str(value)
     if not 0 < len(text) <= MAX_ID:
         raise Malformed(f"Expected an id of 1 to {MAX_ID} characters, got {len(text)}", path)
+    check_characters(text, path)
+    return text
+
+
+def check_characters(text: str, path: str) -> None:
+    """Raises Malformed for an id, or a part of one, with a control character or half a surrogate pair."""
     if not text.isprintable() and any(ord(char) < 32 or 127 <= ord(char) < 160 for char in text):
         raise Malformed("Expected an id without control characters", path)
     if not text.isascii():
         check_text(text, path)
-    return text
 
 
 def value_check(kind: Any) -> Check | None:

@@ -1,11 +1,16 @@
-"""Lines are cut into batches, and each batch gets a name that says what it is.
+"""Lines are cut into batches, and each batch gets a name that says where it is.
 
-The name of a batch is a digest of its first line and of everything before it. So the same lines, imported again, meet
-the batches of the first time, and their ids are in the log's ledger: that is all that a restart needs to know. How long
-a batch was, the ledger knows as well, so it does not matter how lines are cut today. No I/O.
+An import is known by its first line, and a batch by its import and its place there: the number of its first event. So
+the same lines, imported again, meet the batches of the first time, and their ids are in the log's ledger: that is all
+that a restart needs to know. How long a batch was, the ledger knows as well, so it does not matter how lines are cut
+today. The fingerprint is of every line up to the batch's last, so that other lines in the same place are noticed.
+No I/O.
 """
 
 import hashlib
+from decimal import Decimal
+
+import msgspec
 
 from diptych.app.imports.lines import LineReader, Taken
 from diptych.errors import DiptychError, ImportStopped, Malformed
@@ -19,18 +24,23 @@ BATCH_BYTES = 1024 * 1024
 
 
 class Trail:
-    """The digest of all lines so far."""
+    """The digest of all lines so far, and their number. How their JSON is laid out does not matter to it."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256(b"import\0")
+        self._import = ""
+        self._count = 0
 
     def add(self, text: bytes) -> None:
         """The next line."""
-        self._digest.update(text + b"\n")
+        self._digest.update(_canonical(text) + b"\n")
+        self._count += 1
+        if self._count == 1:
+            self._import = self._digest.hexdigest()[:32]
 
     def command_id(self) -> str:
         """The name of a batch whose first line was added last."""
-        return f"import-{self._digest.hexdigest()[:32]}"
+        return f"import-{self._import}-{self._count}"
 
     def fingerprint(self) -> bytes:
         """What a batch is recognised by when its last line was added."""
@@ -78,3 +88,20 @@ class Cut:
         base = taken.version - 1 - before
         if base < 0 or self._expected.setdefault(stream, base) != base:
             raise Malformed(f"Version {taken.version} of {stream} does not follow the one before", "$.version")
+
+
+def _number(text: str) -> Decimal:
+    """A number with a point, as exact as it stands and without the zeros that say nothing."""
+    return Decimal(text).normalize()
+
+
+_decode = msgspec.json.Decoder(float_hook=_number).decode
+_encode = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
+
+
+def _canonical(text: bytes) -> bytes:
+    """The line without what says nothing: spaces, escapes, the order of its keys. What is no JSON stays as it is."""
+    try:
+        return _encode(_decode(text))
+    except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
+        return text

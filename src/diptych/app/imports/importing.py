@@ -1,13 +1,13 @@
 """The import itself: batch after batch, the next one read while one is on its way, after what an earlier run kept."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 
 import msgspec
 
 from diptych.app.imports.batches import Cut, Trail
 from diptych.app.imports.lines import LineReader
-from diptych.errors import CommandIdReused, Conflict, ImportStopped, ProjectionFailed
+from diptych.errors import CommandIdReused, Conflict, DiptychError, ImportStopped, ProjectionFailed
 from diptych.log import EventLog, FirstOutcome, Outcome, Token
 
 Lines = Iterable[bytes] | AsyncIterable[bytes]
@@ -66,7 +66,7 @@ class Import:
             self._trail.add(text)
             command_id = self._trail.command_id()
             if self._resuming and (outcome := await self._log.outcome(command_id)) is not None:
-                await self._recognise(number, outcome)
+                await self._recognise(number, text, outcome)
                 continue
             self._resuming = False
             cut = Cut(command_id, number)
@@ -77,18 +77,31 @@ class Import:
                 cut.add(number, text, self._reader)
             yield cut
 
-    async def _recognise(self, first: int, outcome: Outcome) -> None:
+    async def _recognise(self, first: int, text: bytes, outcome: Outcome) -> None:
         """Passes over the lines of a batch that is in the log. Raises ImportStopped where they are others by now."""
-        count = len(outcome.types)
-        last = first
-        for _ in range(count - 1):
-            if (line := await anext(self._numbered, None)) is None:
-                break
-            last, text = line
-            self._trail.add(text)
-        if self._trail.fingerprint() != outcome.fingerprint:
-            raise ImportStopped(first, last, _changed(count))
-        self._done(last, outcome)
+        lines = [(first, text)]
+        while len(lines) < len(outcome.types) and (line := await anext(self._numbered, None)) is not None:
+            lines.append(line)
+            self._trail.add(line[1])
+        last, _ = lines[-1]
+        missing = len(outcome.types) - len(lines)
+        same = self._trail.fingerprint() == outcome.fingerprint if not missing else await self._begins(lines, outcome)
+        if not same:
+            raise ImportStopped(first, last, _changed(self.line))
+        self.line = last
+        self.before += len(lines)
+        self._position = outcome.position - missing
+
+    async def _begins(self, lines: Sequence[tuple[int, bytes]], outcome: Outcome) -> bool:
+        """Whether a batch in the log begins with these lines, of which no fingerprint was kept: its events tell."""
+        page = await self._log.read_records(outcome.position - len(outcome.types), len(lines))
+        try:
+            return all(
+                self._reader.is_of(record, text, outcome.command_id)
+                for record, (_, text) in zip(page.events, lines, strict=True)
+            )
+        except DiptychError:  # a line that cannot be taken was not imported
+            return False
 
     async def _keep(self, cut: Cut, fingerprint: bytes) -> None:
         batch = cut.batch(fingerprint)
@@ -97,7 +110,7 @@ class Import:
         except Conflict as error:
             raise ImportStopped(cut.first, cut.last, str(error)) from error
         except CommandIdReused as error:
-            raise ImportStopped(cut.first, cut.last, _changed(None)) from error
+            raise ImportStopped(cut.first, cut.last, _changed(cut.first - 1)) from error
         except ProjectionFailed as error:
             raise ImportStopped(cut.first, cut.last, str(error)) from error
         self._done(cut.last, outcome)
@@ -136,10 +149,10 @@ async def _each(lines: Lines) -> AsyncGenerator[bytes]:
             yield line
 
 
-def _changed(count: int | None) -> str:
-    """What is wrong with lines that begin as those of an earlier import, and go on otherwise."""
-    lines = "lines" if count is None else f"{count:,} lines"
+def _changed(after: int) -> str:
+    """What is wrong with lines that stand where an earlier import, which began with the same line, had others."""
+    those = f"those that were imported after line {after:,}" if after else "those that were imported with their first"
     return (
-        f"the first of them was imported before, as the first of {lines} that are not these. Import the same lines as "
-        "then, with more after them, or only lines that were not imported yet."
+        f"these are not {those}. Import the same lines as then, with more after them, or only lines that were not "
+        "imported yet."
     )

@@ -14,7 +14,8 @@ import msgspec
 
 from diptych.app.streams import aggregate_of, category_of, check_belongs, event_of
 from diptych.errors import Malformed
-from diptych.log import BatchEvent, EventCatalogue, Metadata
+from diptych.log import BatchEvent, EventCatalogue, Metadata, NewEvent, RecordedEvent
+from diptych.log.conditions import MAX_VERSION
 from diptych.messages import check_id
 from diptych.messages.shape import malformed
 from diptych.messages.values import check_zone
@@ -42,7 +43,7 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     type: str
     data: msgspec.Raw
     schema: Positive | None = None
-    version: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    version: Annotated[int, msgspec.Meta(ge=1, le=MAX_VERSION)] | None = None
     tags: tuple[str, ...] | None = None
     event_id: UUID | None = None
     recorded_at: datetime | None = None
@@ -81,6 +82,16 @@ class LineReader:
         if line.tags is not None:
             new = new._replace(tags=tuple([check_id(tag, "$.tags") for tag in line.tags]))
         return Taken(BatchEvent(line.stream, new, _metadata(line, command_id)), line.version)
+
+    def is_of(self, record: RecordedEvent, text: bytes, command_id: str) -> bool:
+        """Whether a line, imported, gave this record. Raises what `read` raises."""
+        (stream, new, metadata), version = self.read(text, command_id)
+        kept = NewEvent(record.type, record.schema, record.event_id, record.tags, self._catalogue.json(record))
+        if self._line(text).event_id is None:
+            new = new._replace(event_id=record.event_id)
+        taken = new._replace(data=self._catalogue.codec.decode(new.data))
+        same = (record.stream, record.metadata, kept) == (stream, metadata, taken)
+        return same and version in (None, record.version)
 
     def _line(self, text: bytes) -> Line:
         try:

@@ -15,6 +15,7 @@ from diptych.cli.options import Json, StoreUrl, Target
 from diptych.cli.places import store_url
 from diptych.cli.target import context_at
 from diptych.cli.words import DONE, NO, WRONG_USE, Stop
+from diptych.log.conditions import MAX_VERSION
 from diptych.messages import to_json
 from diptych.stores import Store, store_at, without_password
 from diptych.write import Receipt
@@ -26,7 +27,7 @@ def append(  # noqa: PLR0913 - the options that this command has
     /,
     *,
     type: Annotated[str | None, Parameter(metavar="TYPE")] = None,
-    expected_version: Annotated[int | None, Parameter(validator=Number(gte=0), metavar="N")] = None,
+    expected_version: Annotated[int | None, Parameter(validator=Number(gte=0, lte=MAX_VERSION), metavar="N")] = None,
     command_id: Annotated[str | None, Parameter(metavar="ID")] = None,
     actor: Annotated[str | None, Parameter(metavar="ACTOR")] = None,
     target: Target = None,

@@ -11,11 +11,12 @@ PAGE_EVENTS = 500
 
 
 class Printer:
-    """Writes events and counts them, up to `limit`. `last` is the last one."""
+    """Writes events recorded at `since` or later, and counts them, up to `limit`. `last` is the last that it saw."""
 
-    def __init__(self, shown: Callable[[RecordedEvent], str], limit: int | None) -> None:
+    def __init__(self, shown: Callable[[RecordedEvent], str], limit: int | None, since: int | None = None) -> None:
         self._shown = shown
         self._left = limit
+        self._since = since
         self.last = BEGINNING
 
     @property
@@ -26,9 +27,11 @@ class Printer:
     async def print(self, log: EventLog, span: Span) -> None:
         """Prints what the log has of the span by now, until it is done."""
         async for page in pages(log, span, PAGE_EVENTS):
-            events = page[: self._left]
+            # A follower that begins in the future is told of what is kept before that, too.
+            events = [event for event in page if self._since is None or event.recorded_at >= self._since][: self._left]
             write_lines([self._shown(event) for event in events])
-            self.last = Anchor(events[-1].position, events[-1].event_id)
+            last = page[-1] if len(events) != self._left else events[-1]
+            self.last = Anchor(last.position, last.event_id)
             if self._left is not None:
                 self._left -= len(events)
                 if self.done:

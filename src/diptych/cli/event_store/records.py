@@ -34,7 +34,7 @@ class Records:
 
     def __init__(self, context: BoundedContext | None) -> None:
         self._catalogue = EventCatalogue((), _any_codec()) if context is None else context.catalogue
-        self._hint = "; if its context has a codec, name it with --target" if context is None else ""
+        self._has_context = context is not None
 
     def data(self, record: RecordedEvent) -> bytes:
         """The event's JSON. Raises UnreadableEvent."""
@@ -42,7 +42,7 @@ class Records:
         try:
             _parse(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise self._unreadable(record, f"its data is no JSON{self._hint}") from None
+            raise self._unreadable(record, self._no_json(record.data)) from None
         return data if b"\n" not in data else msgspec.json.format(data, indent=-1)
 
     def line(self, record: RecordedEvent) -> Line:
@@ -79,6 +79,11 @@ class Records:
             return _metadata(record.metadata)
         except msgspec.MsgspecError as error:
             raise self._unreadable(record, f"its metadata: {error}") from None
+
+    def _no_json(self, data: bytes) -> str:
+        if self._has_context:
+            return self._catalogue.reason(data, "its data is no JSON")
+        return "its data is no JSON; if its context has a codec, name it with --target"
 
     @staticmethod
     def _unreadable(record: RecordedEvent, reason: str) -> UnreadableEvent:

@@ -82,10 +82,11 @@ def stream(  # noqa: PLR0913 - the options that this command has
         category=category,
         backwards=backwards,
     )
+    span.check()
     target = target_or_configured(target)
     records = Records(context_at(target) if target else None)
     shown = records.as_json if json else partial(records.as_text, width=columns())
-    printer = Printer(shown, limit)
+    printer = Printer(shown, limit, begin)
     asyncio.run(print_log(existing_store(store), span, (begin, end), printer, follow=follow))
     return DONE
 
