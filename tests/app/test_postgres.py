@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from diptych import BoundedContext, NotCaughtUp, Token, Unavailable, View
 from diptych.read import ViewShape
 from diptych.stores.postgres import PostgresStore
 from diptych.stores.postgres.address import address_of
+from diptych.stores.postgres.snapshot import PostgresSnapshot
 from tests.app.shop import AllOrders, OrderCount, ShipOrder, order, shop
 from tests.app.stepping import in_step
 from tests.conftest import RELEASES, new_store, programs_of
@@ -155,6 +157,37 @@ async def test_a_reader_whose_filling_is_dropped_under_it_is_told_to_ask_again(p
             await store.switch(ITEM, (await store.prepare(ITEM, OTHER_LOG)).number)
             with pytest.raises(Unavailable, match="ask again"):
                 await late.get_many(ITEM, [1])
+
+
+async def test_a_query_whose_rows_are_gone_when_it_comes_to_them_is_run_again(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    select, runs = PostgresSnapshot.count, 0
+
+    async def count(self: PostgresSnapshot, *which: Any) -> int:
+        nonlocal runs
+        runs += 1
+        if runs <= gone:
+            async with session(postgres_url) as other:
+                number = await other.fetchval(address.placed("SELECT generation FROM diptych.generation"))
+                table = f'{address.views_schema}."OrderSummary_{number}"'
+                await other.execute(f"ALTER TABLE {table} RENAME TO away")
+                try:
+                    return await select(self, *which)
+                finally:
+                    await other.execute(f'ALTER TABLE {address.views_schema}.away RENAME TO "OrderSummary_{number}"')
+        return await select(self, *which)
+
+    address = address_of(postgres_url)
+    async with shop.open(postgres_url) as app:
+        await app.caught_up((await app.execute(order("1"))).token)
+        monkeypatch.setattr(PostgresSnapshot, "count", count)
+        gone = 2
+        assert (await app.ask(OrderCount()), runs) == (1, 3)
+        gone = 9
+        with pytest.raises(Unavailable, match="projection rebuild"):
+            await app.ask(OrderCount())
+        assert runs == 6
 
 
 async def test_views_that_are_forgotten_are_filled_anew(postgres_url: str) -> None:

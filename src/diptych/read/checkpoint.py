@@ -162,6 +162,10 @@ class Superseded(Exception):
     """A segment is not where its projector left it: others moved, took or replaced it, or the view is paused."""
 
 
+class RowsGone(Unavailable):
+    """The rows of a generation are not there: it was dropped while it was read, or its table was by somebody else."""
+
+
 class UnreadableRow(Unavailable):
     """A row was damaged: what stands in its columns is not what the view's fields can hold."""
 

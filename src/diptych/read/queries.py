@@ -6,7 +6,7 @@ the view waited for, and the query run again: it changes nothing, so it may.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -14,7 +14,7 @@ from diptych.errors import Malformed, NotCaughtUp, NotFound, TimedOut
 from diptych.log import EventLog, Head, Token, from_microseconds
 from diptych.messages import Query, Shape, View
 from diptych.messages.words import did_you_mean
-from diptych.read.checkpoint import Generation, NeverFilled
+from diptych.read.checkpoint import Generation, NeverFilled, RowsGone
 from diptych.read.places import ReadableViews
 from diptych.read.shape import ViewShape
 from diptych.read.standing import NO_LAG, Lag, Standing
@@ -30,6 +30,10 @@ Within = Callable[[timedelta], AbstractContextManager[None]]
 
 ASK_TIMEOUT = timedelta(seconds=5)
 """How long a query may wait for its views, and how long it may take to read them, unless asked for otherwise."""
+
+
+READS = 3
+"""How often a query is run at most whose rows are gone when it comes to them."""
 
 
 class Answer(NamedTuple, Generic[R]):
@@ -197,7 +201,18 @@ class QuerySide:
     async def _read(
         self, handler: QueryHandler, query: Query[Any], wanted: int, timeout: timedelta
     ) -> tuple[Any, Views]:
-        """The handler's answer under a snapshot, which counts for nothing where a view there was behind."""
+        """The handler's answer under a snapshot, which counts for nothing where a view there was behind.
+
+        A generation may be replaced, and dropped, between the look at it and at its rows: then it is asked again.
+        """
+        for _ in range(READS - 1):
+            with suppress(RowsGone):
+                return await self._read_once(handler, query, wanted, timeout)
+        return await self._read_once(handler, query, wanted, timeout)
+
+    async def _read_once(
+        self, handler: QueryHandler, query: Query[Any], wanted: int, timeout: timedelta
+    ) -> tuple[Any, Views]:
         try:
             with self._within(timeout):
                 async with self._store.snapshot() as snapshot:

@@ -10,7 +10,7 @@ import asyncpg
 
 from diptych.errors import DiptychError, Forbidden, Malformed, NotCaughtUp, TooLarge, Unavailable
 from diptych.messages import View
-from diptych.read import Generation, Key, Kind, Letter, NeverFilled, Selector, State, ViewShape
+from diptych.read import Generation, Key, Kind, Letter, NeverFilled, RowsGone, Selector, State, ViewShape
 from diptych.read.views import MAX_ROWS
 from diptych.stores.postgres.address import Address
 from diptych.stores.postgres.connection import DRIVER_ERRORS, Connection, Pool, translate
@@ -182,9 +182,9 @@ class PostgresSnapshot:
         try:
             return await self._in_turn(work)
         except asyncpg.exceptions.UndefinedTableError as error:
-            raise Unavailable(
-                f"A table is not there ({error}). If its view was begun anew while it was read, ask again; if it was "
-                "dropped, have the view filled anew: diptych projection rebuild"
+            raise RowsGone(
+                f"A view's table is not there ({error}). Its view was begun anew, so ask again; or somebody has dropped "
+                "it, so have it filled anew: diptych projection rebuild"
             ) from error
         except DRIVER_ERRORS as error:
             raise translate(error, self._address) from error
