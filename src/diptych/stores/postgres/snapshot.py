@@ -183,8 +183,8 @@ class PostgresSnapshot:
             return await self._in_turn(work)
         except asyncpg.exceptions.UndefinedTableError as error:
             raise RowsGone(
-                f"A view's table is not there ({error}). Its view was begun anew, so ask again; or somebody has dropped "
-                "it, so have it filled anew: diptych projection rebuild"
+                f"A view's table is not there ({error}). Its view was begun anew, so ask again; or somebody has "
+                "dropped it, so have it filled anew: diptych projection rebuild"
             ) from error
         except DRIVER_ERRORS as error:
             raise translate(error, self._address) from error
