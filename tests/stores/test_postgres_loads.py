@@ -55,6 +55,28 @@ async def test_what_is_asked_for_meanwhile_goes_with_the_next_round_trip() -> No
     await loads.close()
 
 
+async def test_whoever_asks_in_the_moment_in_which_all_round_trips_end_is_answered() -> None:
+    rounds = Rounds()
+    loads = Loads(rounds.load_many, nothing)
+
+    async def twice() -> int:
+        await loads.load(Wanted("a", 0))
+        return (await loads.load(Wanted("b", 0))).version
+
+    both = asyncio.create_task(twice())
+    await asyncio.sleep(0.01)
+    other = await asked(loads, "c")
+    assert len(rounds.ends) == ROUNDS
+    for end in rounds.ends:
+        end.set_result(None)
+    await asyncio.gather(*other)
+    await asyncio.sleep(0.01)
+    assert rounds.asked[ROUNDS:] == [["b"]]
+    rounds.ends[-1].set_result(None)
+    assert await both == ROUNDS + 1
+    await loads.close()
+
+
 async def test_a_round_trip_loads_so_many_streams_and_there_are_so_many_of_them() -> None:
     rounds = Rounds()
     loads = Loads(rounds.load_many, nothing)
