@@ -70,8 +70,9 @@ def test_no_part_of_a_password_is_printed_whatever_is_in_it(
     for ran in runs:
         assert ran.code in (2, 3)
         assert "Traceback" not in ran.err
+        shown = (ran.out + ran.err).replace("localhost:1", "")  # which has three letters of some passwords
         for at in range(len(password) - 2):
-            assert password[at : at + 3] not in ran.out + ran.err
+            assert password[at : at + 3] not in shown
 
 
 def test_a_password_that_is_not_encoded_is_told_to_be(diptych: Diptych) -> None:
