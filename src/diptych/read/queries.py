@@ -126,7 +126,6 @@ class QuerySide:
         wanted = await self.position_of(after)
         deadline = _clock() + timeout.total_seconds()
         for shape in self._shapes.values():
-            await self._store.reached(shape, wanted, timedelta(seconds=deadline - _clock()))
             while True:
                 async with self._store.snapshot() as snapshot:
                     generation = await snapshot.generation(shape)

@@ -35,7 +35,6 @@ class SnapshotKeeper:
     def __init__(self, snapshots: Snapshots) -> None:
         self._snapshots = snapshots
         self._waiting: dict[str, Due] = {}
-        self._at_work = 0
         self._writers: set[asyncio.Task[None]] = set()
 
     def keep(self, rules: AggregateRules, shape: StateShape, stream: str) -> bool:
@@ -43,8 +42,7 @@ class SnapshotKeeper:
         if len(self._waiting) >= WAITING:
             return False
         self._waiting[stream] = Due(rules, shape)
-        if self._at_work < WRITERS:
-            self._at_work += 1
+        if sum([not writer.done() for writer in self._writers]) < WRITERS:  # one that has ended is there for a turn
             writer = asyncio.get_running_loop().create_task(self._write())
             self._writers.add(writer)
             writer.add_done_callback(self._writers.discard)
@@ -60,19 +58,13 @@ class SnapshotKeeper:
         await asyncio.gather(*late, return_exceptions=True)
 
     async def _write(self) -> None:
-        try:
-            while self._waiting:
-                await self._make()
-        finally:  # at once, so that what is due from now on has another writer
-            self._at_work -= 1
-
-    async def _make(self) -> None:
-        stream = next(iter(self._waiting))
-        rules, shape = self._waiting.pop(stream)
-        try:
-            start = await self._snapshots.start(rules, stream)
-            await self._snapshots.keep(shape, stream, start, await self._snapshots.fold(rules, start))
-        except DiptychError as error:
-            log.warning("No snapshot of %s was kept: %s", stream, error)
-        except Exception:  # a user's own evolve may raise anything; the next snapshot is still to be kept
-            log.exception("No snapshot of %s was kept", stream)
+        while self._waiting:
+            stream = next(iter(self._waiting))
+            rules, shape = self._waiting.pop(stream)
+            try:
+                start = await self._snapshots.start(rules, stream)
+                await self._snapshots.keep(shape, stream, start, await self._snapshots.fold(rules, start))
+            except DiptychError as error:
+                log.warning("No snapshot of %s was kept: %s", stream, error)
+            except Exception:  # a user's own evolve may raise anything; the next snapshot is still to be kept
+                log.exception("No snapshot of %s was kept", stream)

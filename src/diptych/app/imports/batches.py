@@ -8,7 +8,7 @@ No I/O.
 """
 
 import hashlib
-from decimal import Decimal
+from decimal import MAX_PREC, Context, Decimal
 
 import msgspec
 
@@ -90,9 +90,12 @@ class Cut:
             raise Malformed(f"Version {taken.version} of {stream} does not follow the one before", "$.version")
 
 
+_EXACT = Context(prec=MAX_PREC)
+
+
 def _number(text: str) -> Decimal:
     """A number with a point, as exact as it stands and without the zeros that say nothing."""
-    return Decimal(text).normalize()
+    return Decimal(text).normalize(_EXACT)
 
 
 _decode = msgspec.json.Decoder(float_hook=_number).decode

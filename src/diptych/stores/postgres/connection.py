@@ -217,7 +217,7 @@ class Pool:
         try:
             with errors_of(self._address):
                 connection, _ = await self._done(begin)
-        except BaseException:
+        except BaseException:  # whatever it was, the place is free again
             self._places.release()
             raise
         try:

@@ -25,7 +25,6 @@ class Loads(Generic[W, F]):
         self._load_many = load_many
         self._nothing = nothing
         self._waiting: dict[W, list[asyncio.Future[F]]] = {}
-        self._rounds = 0
         self._running: set[asyncio.Task[None]] = set()
 
     async def load(self, wanted: W) -> F:
@@ -33,8 +32,7 @@ class Loads(Generic[W, F]):
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[F] = loop.create_future()
         self._waiting.setdefault(wanted, []).append(answer)
-        if self._rounds < ROUNDS:
-            self._rounds += 1
+        if sum([not task.done() for task in self._running]) < ROUNDS:  # one that has ended is among them for a turn
             task = loop.create_task(self._run())
             self._running.add(task)
             task.add_done_callback(self._running.discard)
@@ -46,23 +44,17 @@ class Loads(Generic[W, F]):
             await asyncio.wait(self._running)
 
     async def _run(self) -> None:
-        try:
-            while self._waiting:
-                await self._round()
-        finally:  # at once, so that whoever asks from now on begins another
-            self._rounds -= 1
-
-    async def _round(self) -> None:
-        round_ = {wanted: self._waiting.pop(wanted) for wanted in list(self._waiting)[:ROUND_STREAMS]}
-        try:
-            found = await self._load_many(list(round_))
-        except Exception as error:  # noqa: BLE001 - whatever it is, everyone who asked has to hear of it
-            for answer in _open(round_):
-                answer.set_exception(error)
-        else:
-            for wanted, answers in round_.items():
-                for answer in _open({wanted: answers}):
-                    answer.set_result(found[wanted] if wanted in found else self._nothing(wanted))
+        while self._waiting:
+            round_ = {wanted: self._waiting.pop(wanted) for wanted in list(self._waiting)[:ROUND_STREAMS]}
+            try:
+                found = await self._load_many(list(round_))
+            except Exception as error:  # noqa: BLE001 - whatever it is, everyone who asked has to hear of it
+                for answer in _open(round_):
+                    answer.set_exception(error)
+            else:
+                for wanted, answers in round_.items():
+                    for answer in _open({wanted: answers}):
+                        answer.set_result(found[wanted] if wanted in found else self._nothing(wanted))
 
 
 def _open(round_: Mapping[W, Sequence[asyncio.Future[F]]]) -> list[asyncio.Future[F]]:
