@@ -131,7 +131,7 @@ async def test_commands_in_flight_are_answered_before_the_server_stops(sqlite_ur
     with serving(Gateway(shop, sqlite_url)) as server:
         async with AsyncClient(base_url=server.url) as client:
             asked = [asyncio.create_task(client.post(PLACE, json=order_body(str(number)))) for number in range(50)]
-            await asyncio.sleep(0.05)
+            await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
             server.stop()
             responses = await asyncio.gather(*asked, return_exceptions=True)
         server.join()
